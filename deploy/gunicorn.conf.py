@@ -41,7 +41,7 @@ def when_ready(server: Any) -> None:
     from django.db import connections
     from django.urls import get_resolver
 
-    from dupdash.accounts.policy import record_at_start
+    from dupdash.accounts.audited_settings import record_at_start
 
     get_resolver().url_patterns  # noqa: B018 - reading the attribute imports the views
     record_at_start()

@@ -16,16 +16,16 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError
 
-from dupdash.moodle.site_address import site_address
+from dupdash.moodle.site_url import checked_site_url
 
 T = TypeVar("T")
 
 # Larger counts are typing errors, and would overflow.
 COUNT_MOST = 1_000_000_000
-# A host name or address without a port. ".example.edu" allows all subdomains, "*" every host.
+# A host name or network address without a port. ".example.edu" allows all subdomains, "*" every host.
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 # Limits of periods, in seconds.
-SHORTEST, LONGEST = 0.01, 31_536_000
+SECONDS_LEAST, SECONDS_MOST = 0.01, 31_536_000
 
 
 def refuse(setting: str, what_to_do: str) -> NoReturn:
@@ -57,9 +57,10 @@ def read_file(env: Env, folder: Path) -> None:
 
 
 def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[T], bool] | None = None) -> T:
-    """Return the result of ``read()``.
+    """Return the result of ``read()``, the value of a setting.
 
-    If it fails or is not valid, the program ends with a line that names the setting.
+    If ``read`` fails, or ``valid`` returns False for the value, the program ends with a line that consists of the name
+    and ``what_to_do``.
     """
     try:
         value = read()
@@ -101,8 +102,10 @@ class Environment:
         return setting(lambda: self._env.int(name, default), name, what, lambda value: least <= value <= most)
 
     def seconds(self, name: str, default: float) -> float:
-        what = f"must be a number of seconds, from {SHORTEST:g} to {LONGEST} (a year)"
-        return setting(lambda: self._env.float(name, default), name, what, lambda value: SHORTEST <= value <= LONGEST)
+        what = f"must be a number of seconds, from {SECONDS_LEAST:g} to {SECONDS_MOST} (a year)"
+        return setting(
+            lambda: self._env.float(name, default), name, what, lambda value: SECONDS_LEAST <= value <= SECONDS_MOST
+        )
 
     def growing(self, first: str, longest: str, defaults: tuple[float, float]) -> tuple[float, float]:
         """Read two settings in seconds: the first and the longest value of a growing delay."""
@@ -117,17 +120,17 @@ class Environment:
             refuse(name, f"must be one of {', '.join(choices)}, not {value!r}")
         return value
 
-    def web_address(self, name: str) -> str:
+    def web_url(self, name: str) -> str:
         value = self.text(name).rstrip("/")
         # dupdash appends paths to it, so it must have no query or fragment.
-        if value and (not is_address(value, ("http", "https")) or not {"?", "#"}.isdisjoint(value)):
-            refuse(name, "must be the address of this dupdash, for example https://copies.example.edu")
+        if value and (not is_url(value, ("http", "https")) or not {"?", "#"}.isdisjoint(value)):
+            refuse(name, "must be the URL of this dupdash, for example https://copies.example.edu")
         return value
 
-    def moodle_address(self, name: str) -> str:
+    def moodle_url(self, name: str) -> str:
         value = self.text(name)
         try:
-            return site_address(value) if value else ""
+            return checked_site_url(value) if value else ""
         except ValueError as error:
             refuse(name, str(error))
 
@@ -142,13 +145,13 @@ class Environment:
         # Browsers send origins without a slash at the end.
         values = [value.removesuffix("/") for value in self.names(name, [])]
         if not all(is_origin(value) for value in values):
-            what = "must be addresses without a path, with commas between them, for example https://copies.example.edu"
+            what = "must be URLs without a path, with commas between them, for example https://copies.example.edu"
             refuse(name, what)
         return values
 
-    def service_address(self, name: str, schemes: tuple[str, ...], example: str) -> str:
+    def service_url(self, name: str, schemes: tuple[str, ...], example: str) -> str:
         value = self.text(name)
-        if value and not is_address(value, schemes):
+        if value and not is_url(value, schemes):
             refuse(name, f"must look like {example}")
         return value
 
@@ -180,18 +183,18 @@ def is_class(path: str) -> bool:
     return isinstance(found, type)
 
 
-def is_safe_for_passwords(address: str) -> bool:
-    """Return whether nobody on the way can read what is sent there: HTTPS, or this very machine."""
-    parts = urlsplit(address)
+def is_safe_for_passwords(url: str) -> bool:
+    """Return whether nobody on the way can read what is sent to this URL: HTTPS, or this very machine."""
+    parts = urlsplit(url)
     return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def is_origin(value: str) -> bool:
-    """Return whether this is an http or https address with nothing after host and port."""
-    return is_address(value, ("http", "https")) and value.count("/") == 2 and {"?", "#", "@"}.isdisjoint(value)
+    """Return whether this is an http or https URL with nothing after host and port."""
+    return is_url(value, ("http", "https")) and value.count("/") == 2 and {"?", "#", "@"}.isdisjoint(value)
 
 
-def is_address(value: str, schemes: tuple[str, ...]) -> bool:
+def is_url(value: str, schemes: tuple[str, ...]) -> bool:
     """Return whether this is a URL with one of the schemes, a host (or the path of a Unix socket) and a valid port."""
     try:
         parts = urlsplit(value)

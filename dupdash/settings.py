@@ -135,7 +135,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
     # than the query itself. With the default work_mem of 4 MB the bitmap of a search becomes inexact: it names pages,
     # not rows, and PostgreSQL compares all texts in them. With a million jobs these were 70,950 texts; with 16 MB they
     # are 5,600.
-    # Options in the address take precedence: of two values PostgreSQL takes the later one.
+    # Options in the URL take precedence: of two values PostgreSQL takes the later one.
     _given = _database.get("OPTIONS", {})
     _database["OPTIONS"] = {
         "connect_timeout": 10,
@@ -151,7 +151,7 @@ else:
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.service_address("REDIS_URL", ("redis", "rediss", "unix"), "redis://127.0.0.1:6379/0")
+REDIS_URL = env.service_url("REDIS_URL", ("redis", "rediss", "unix"), "redis://127.0.0.1:6379/0")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 else:
@@ -160,17 +160,17 @@ CACHES["unused"] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 
 # --- The Moodle -----------------------------------------------------------------------------------------
 
-MOODLE_URL = env.moodle_address("MOODLE_URL")
+MOODLE_URL = env.moodle_url("MOODLE_URL")
 MOODLE_TOKEN = env.text("MOODLE_TOKEN")
 if MOODLE_URL and not MOODLE_TOKEN:
     refuse("MOODLE_TOKEN", "is missing: MOODLE_URL needs the token of a web service account")
 if MOODLE_TOKEN and not MOODLE_URL:
-    refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the address of the site it is for")
+    refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the URL of the site it is for")
 # Each copy needs a worker process that keeps one request open.
 MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4, most=64)
 MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asynchronous", "plugin"))
 # Another server of the proposed web services, for example another dupdash, if the Moodle site does not have them.
-ASYNC_URL = env.moodle_address("ASYNC_URL")
+ASYNC_URL = env.moodle_url("ASYNC_URL")
 ASYNC_TOKEN = env.text("ASYNC_TOKEN")
 if bool(ASYNC_URL) != bool(ASYNC_TOKEN):
     refuse("ASYNC_URL and ASYNC_TOKEN", "must both be set, or neither")
@@ -255,7 +255,7 @@ Q_CLUSTER = {
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
-            # One asks Moodle, one sends mail and callbacks, one works on lists of copies, and one is free for
+            # One asks Moodle, one sends email and callbacks, one works on lists of copies, and one is free for
             # heartbeats and the database.
             "workers": 4,
             # The longest task is a deletion, for which Moodle has five minutes.
@@ -297,7 +297,7 @@ TRUSTED_PROXIES = env.count("TRUSTED_PROXIES", 0, least=0, most=10)
 SIGN_IN_WINDOW = env.seconds("SIGN_IN_WINDOW", 15 * 60)
 SIGN_IN_ATTEMPTS_ACCOUNT = env.count("SIGN_IN_ATTEMPTS_ACCOUNT", 10)
 SIGN_IN_ATTEMPTS_ADDRESS = env.count("SIGN_IN_ATTEMPTS_ADDRESS", 50)
-# The same for mails that reset a password.
+# The same for emails that reset a password.
 RESET_MAILS_ACCOUNT = env.count("RESET_MAILS_ACCOUNT", 3)
 RESET_MAILS_ADDRESS = env.count("RESET_MAILS_ADDRESS", 20)
 PASSWORD_RESET_TIMEOUT = 3600
@@ -318,7 +318,7 @@ SESSION_COOKIE_AGE = max(1, int(SESSION_LIFETIME))
 
 # --- Single sign-on with OpenID Connect -----------------------------------------------------------------
 
-OIDC_ISSUER = env.web_address("OIDC_ISSUER")
+OIDC_ISSUER = env.web_url("OIDC_ISSUER")
 OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
 if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
@@ -396,13 +396,13 @@ EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "dupdash@localhost")
-# Retries of a mail that the server did not accept: first delay, longest delay, and the number of attempts.
+# Retries of an email that the server did not accept: first delay, longest delay, and the number of attempts.
 MAIL_RETRY_FIRST, MAIL_RETRY_LONGEST = env.growing("MAIL_RETRY_FIRST", "MAIL_RETRY_LONGEST", (60, 4 * 3600))
 MAIL_ATTEMPTS = env.count("MAIL_ATTEMPTS", 20)
 # The hour of the daily summary, in each recipient's time zone.
 DIGEST_HOUR = env.count("DIGEST_HOUR", 7, least=0, most=23)
-# The address of this dashboard, for links in mails.
-SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
+# The URL of this dashboard, for links in emails.
+SITE_URL = env.web_url("SITE_URL") or "http://localhost:8000"
 
 # --- Callbacks and chat ---------------------------------------------------------------------------------
 
@@ -410,7 +410,7 @@ SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
 WEBHOOK_ALLOWED_HOSTS = env.names("WEBHOOK_ALLOWED_HOSTS", [])
 WEBHOOK_ALLOW_PRIVATE = env.flag("WEBHOOK_ALLOW_PRIVATE", False)
 # The incoming webhook of a chat (Slack, Mattermost, Teams), which gets a message about copies that failed.
-CHAT_WEBHOOK_URL = env.service_address("CHAT_WEBHOOK_URL", ("http", "https"), "https://chat.example.edu/hooks/abc")
+CHAT_WEBHOOK_URL = env.service_url("CHAT_WEBHOOK_URL", ("http", "https"), "https://chat.example.edu/hooks/abc")
 if CHAT_WEBHOOK_URL:
     # An administrator set it, so its host needs no second permission.
     WEBHOOK_ALLOWED_HOSTS.append(str(urlsplit(CHAT_WEBHOOK_URL).hostname))
@@ -490,16 +490,16 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False, "filters": ["without_queries"]},
     },
 }
-# Prometheus sends this token to read /metrics. Without a token the address does not exist.
+# Prometheus sends this token to read /metrics. Without a token the URL does not exist.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
-# Errors are reported to Sentry if its address is set. Nothing that identifies a person is sent.
+# Errors are reported to Sentry if its DSN is set. Nothing that identifies a person is sent.
 SENTRY_DSN = env.text("SENTRY_DSN")
 if SENTRY_DSN:
     # Imported here, because it costs every process memory.
     from dupdash.telemetry.sentry import report_errors_to_sentry
 
     if not report_errors_to_sentry(SENTRY_DSN, MOODLE_TOKEN, ASYNC_TOKEN, OIDC_CLIENT_SECRET):
-        refuse("SENTRY_DSN", "is not an address of Sentry. Copy it from the project's settings in Sentry")
+        refuse("SENTRY_DSN", "is not a DSN of Sentry. Copy it from the project's settings in Sentry")
 
 # The pipe by which worker processes notice the end of their supervisor. Only the supervisor sets this.
 SUPERVISOR_PIPE_FD = os.environ.get("DUPDASH_SUPERVISOR_PIPE_FD", "")

@@ -1,4 +1,7 @@
-"""The URLs of dupdash: pages for people in ``web``, web services for programs in ``gateway``."""
+"""The URLs of dupdash: pages, web services, health and metrics, and Django's admin.
+
+Pages are in ``web`` and ``rollover``, web services in ``gateway``, health and metrics in ``operations``.
+"""
 
 from django.apps import apps
 from django.contrib import admin

@@ -12,7 +12,7 @@ from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker, Settings
 
-from dupdash.accounts import append_only
+from dupdash.accounts import audit_triggers
 from dupdash.accounts.access import Role
 from dupdash.duplication.models import ClusterHeartbeat
 from dupdash.duplication.queue.dispatch import COPIES
@@ -31,7 +31,7 @@ hypothesis_settings.load_profile("dupdash")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Create the test database without the triggers of the audit table, because tests empty every table by DELETE."""
     with django_db_blocker.unblock():
-        append_only.release(connection)
+        audit_triggers.release(connection)
 
 
 def make_person(username: str, *roles: Role, **columns: Any) -> User:

@@ -1,6 +1,7 @@
 """Decides what each person may see and do. Pages, job actions and web services all use this module.
 
 A user of None means the command line: a person with a shell on the host may do everything that an administrator may.
+Functions with a ``client`` ask Moodle, and raise MoodleError if it does not answer.
 """
 
 from collections.abc import Callable
@@ -188,7 +189,7 @@ def require_submit(
     """Raise NotAllowed unless this person may request this copy.
 
     Faculty may copy the courses that they teach. dupdash asks Moodle each time: it finds the Moodle user by email
-    address or username, and the course must list that user as a contact. Raises MoodleError if Moodle does not answer.
+    address or username, and the course must list that user as a contact.
     """
     if is_administrator(user):
         return

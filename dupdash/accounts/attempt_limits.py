@@ -19,7 +19,7 @@ from dupdash.accounts.models import SignInAttempt
 
 @dataclass(frozen=True)
 class Limit:
-    """The number of attempts that one account and one address may make within SIGN_IN_WINDOW."""
+    """The number of attempts that one account, and one network address, may make within SIGN_IN_WINDOW."""
 
     purpose: str
     account_setting: str
@@ -50,7 +50,10 @@ class Admission:
 
 
 def admit(limit: Limit, account: str, address: str) -> Admission:
-    """Count an attempt and allow it, or refuse it without counting it."""
+    """Count an attempt and allow it, or refuse it without counting it.
+
+    ``account``: the username or the email address, as typed. ``address``: the network address of the client.
+    """
     now = timezone.now()
     since = now - timedelta(seconds=settings.SIGN_IN_WINDOW)
     SignInAttempt.objects.filter(at__lt=since).delete()

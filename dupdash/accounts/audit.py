@@ -18,7 +18,7 @@ _request: ContextVar[HttpRequest | None] = ContextVar("audited_request", default
 
 
 class AuditMiddleware:
-    """Remembers the request, so that an entry can name the person and the address behind a change."""
+    """Remembers the request, so that an entry can name the person and the network address behind a change."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -39,7 +39,10 @@ def record(
     detail: str = "",
     job_id: str = "",
 ) -> None:
-    """Add an entry. ``actor``: the person who acted, if this is not the signed-in person of the request."""
+    """Add an entry. ``actor``: the person who acted, if this is not the signed-in person of the request.
+
+    ``subject``: whom or what the change concerns. ``detail``: what was changed. Texts that are too long are cut.
+    """
     request = _request.get()
     if actor is None and request is not None:
         actor = getattr(request, "user", None)
@@ -58,7 +61,10 @@ def record(
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return the text on one line, without control characters, surrogates and direction overrides."""
+    """Return the text on one line, without control characters, surrogates and direction overrides.
+
+    It is cut to ``longest`` characters.
+    """
     printable = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(printable.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

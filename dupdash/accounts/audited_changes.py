@@ -61,7 +61,9 @@ def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = N
     record(AuditKind.SIGN_IN_FAILED, subject=subject)
     if admission is not None and admission.is_last:
         record(
-            AuditKind.LOCKED_OUT, subject=subject, detail="Too many attempts for this account, or from this address."
+            AuditKind.LOCKED_OUT,
+            subject=subject,
+            detail="Too many attempts for this account or from this network address.",
         )
 
 

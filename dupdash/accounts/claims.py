@@ -113,7 +113,7 @@ def _groups(claims: Mapping[str, object], name: str) -> set[str]:
 
 
 def _text(value: object) -> str:
-    """Return the string on one line, without characters that PostgreSQL or a mail cannot contain."""
+    """Return the claim as one line of at most NAME_LONGEST printable characters; "" if it is not a string."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(character for character in value if character.isprintable()).split())[:NAME_LONGEST]

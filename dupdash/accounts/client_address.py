@@ -24,7 +24,7 @@ def client_address(request: HttpRequest) -> str:
 def network_of(address: str) -> str:
     """Return the network whose attempts are counted together: an IPv4 address, or the /64 network of an IPv6 address.
 
-    One person often has a whole /64 network.
+    One person often has a whole /64 network. A text that is not an IP address is returned unchanged.
     """
     try:
         parsed = ipaddress.ip_address(address)

@@ -48,7 +48,10 @@ def end_access(person: User) -> None:
 
 
 def _delete_sessions(person: User) -> int:
-    """Delete the sessions of a person. All sessions must be read, because only their signed content names the owner."""
+    """Delete the sessions of a person, and return how many there were.
+
+    All sessions must be read, because only their signed content names the owner.
+    """
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     unexpired = Session.objects.filter(expire_date__gt=timezone.now())
     owned = [

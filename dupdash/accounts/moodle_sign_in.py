@@ -52,7 +52,10 @@ def _has_password_here(name: str) -> bool:
 
 
 def _signed_in(name: str, request: HttpRequest | None) -> User | None:
-    """Return the account of a Moodle user whose password was correct. The account is created if necessary."""
+    """Return the account of a Moodle user whose password was correct; None if the person may not sign in.
+
+    The account is created if necessary.
+    """
     try:
         with open_client() as client:
             people = client.users_by_field("username", name)
@@ -69,9 +72,9 @@ def _signed_in(name: str, request: HttpRequest | None) -> User | None:
 
 
 def _account(person: MoodleUser, name: str) -> User | None:
-    """Return the account with both this username and this email address.
+    """Return the account with both this username and this email address; a new one if no account has either.
 
-    An account with only one of the two may belong to somebody else.
+    Returns None if an account has only one of the two, because that account may belong to somebody else.
     """
     same_name = User.objects.filter(username__iexact=name).first()
     if same_name is not None:

@@ -70,8 +70,8 @@ class Answer:
 def request_to_provider() -> tuple[str, str]:
     """Return the URL to which the browser is redirected, and the id of the SAML request in that URL."""
     authentication = _authentication({})
-    address: str = authentication.login(return_to="")
-    return address, str(authentication.get_last_request_id())
+    url: str = authentication.login(return_to="")
+    return url, str(authentication.get_last_request_id())
 
 
 def check(answer: str) -> Answer:

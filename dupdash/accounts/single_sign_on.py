@@ -1,6 +1,7 @@
-"""Signs people in with OpenID Connect or SAML: finds or creates the account, and assigns the roles of its groups.
+"""Signs people in with OpenID Connect or SAML: finds or creates the account, and gives it the roles of its groups.
 
-django-allauth implements the protocol and calls these adapters. The settings name the provider.
+django-allauth implements the protocol and calls these adapters. The settings name the provider, and the groups at the
+provider that give each role.
 """
 
 import logging
@@ -32,7 +33,7 @@ PROVIDER, SAML_PROVIDER = "oidc", "saml"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Keeps django-allauth from adding messages and sending mails, because dupdash has its own."""
+    """Keeps django-allauth from adding messages and sending emails, because dupdash has its own."""
 
     def add_message(self, *arguments: Any, **more: Any) -> None:
         pass
@@ -123,7 +124,10 @@ def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
 
 
 def _account_of(person: Person) -> User | None:
-    """Return the existing account with this verified email address, for example a local account."""
+    """Return the existing account with this verified email address, for example a local account; None without one.
+
+    Raises Untrusted if several accounts have the address.
+    """
     found = list(User.objects.filter(email__iexact=person.email)[:2])
     if len(found) > 1:
         raise Untrusted("Several accounts in dupdash have your email address. Ask a course administrator.")

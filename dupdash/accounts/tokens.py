@@ -1,4 +1,4 @@
-"""Creates, finds, rate-limits and revokes API tokens. No other code handles the text of a token."""
+"""Creates, finds, rate-limits and revokes API tokens. No other code handles the text of a token, its secret string."""
 
 import hashlib
 import hmac
@@ -32,7 +32,7 @@ PORTION_MOST = 100
 
 
 def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken, str]:
-    """Create a token. Returns the token and its text, which is not stored.
+    """Create a token that expires after ``days``. Returns the token and its text, which is not stored.
 
     Raises IntegrityError if the owner has an unrevoked token with this label.
     """
@@ -51,9 +51,10 @@ def find_with_job(
 ) -> tuple[ApiToken | None, DuplicationJob | None]:
     """Return the usable token with this text, and these columns of the job with this id, read with one query.
 
-    The token comes with its owner, who may be inactive. The caller must check that the owner may see the job. Every
-    call reads the database, so that a revoked token stops working at once. Programs poll the status of their jobs
-    often, and each further query would cost a round trip to the database.
+    Either is None if there is none; the job also if ``columns`` is None. The token comes with its owner, who may be
+    inactive. The caller must check that the owner may see the job. Every call reads the database, so that a revoked
+    token stops working at once. Programs poll the status of their jobs often, and each further query would cost a round
+    trip to the database.
     """
     if not text or len(text) > TOKEN_LONGEST:
         return None, None

@@ -1,4 +1,4 @@
-"""The database tables of callbacks: the callback address of each API token, and each call with its state."""
+"""The database tables of callbacks: the callback URL of each API token, and each call with its state."""
 
 from django.db import models
 from django.db.models import Q
@@ -11,7 +11,7 @@ ADDRESS_LONGEST = 500
 
 
 class CallbackDefault(models.Model):
-    """The callback address of an API token. It is used for jobs whose request does not name an address."""
+    """The callback URL of an API token. It is used for jobs whose request does not name a URL."""
 
     token = models.OneToOneField(ApiToken, on_delete=models.CASCADE, related_name="callback_default")
     address = models.CharField(max_length=ADDRESS_LONGEST)
@@ -27,13 +27,13 @@ class Delivery(models.TextChoices):
 
 
 class Callback(models.Model):
-    """A call that reports the end of a job to an address.
+    """A call that reports the end of a job to a URL.
 
     ``sender.py`` makes the call when the job has ended, and repeats it until it succeeds.
     """
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="callbacks")
-    # Null for a message to the chat, whose address is a setting.
+    # Null for a message to the chat, whose URL is a setting.
     token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, null=True, related_name="+")
     address = models.CharField(max_length=ADDRESS_LONGEST, blank=True)
     delivery = models.CharField(max_length=10, choices=Delivery, default=Delivery.WAITING)

@@ -16,16 +16,16 @@ CHAT_BATCH = 500
 CHAT_PERIOD = timedelta(days=1)
 
 
-def register(job: DuplicationJob, token: ApiToken, address: str) -> None:
-    """Register a callback for the end of a job, to ``address`` or, if that is empty, to the address of the token.
+def register(job: DuplicationJob, token: ApiToken, url: str) -> None:
+    """Register a callback for the end of a job, to ``url`` or, if that is empty, to the URL of the token.
 
     Registering the same callback twice has no further effect.
     """
-    if not address:
+    if not url:
         default = CallbackDefault.objects.filter(token=token).first()
-        address = default.address if default else ""
-    if address:
-        Callback.objects.get_or_create(job=job, token=token, defaults={"address": address})
+        url = default.address if default else ""
+    if url:
+        Callback.objects.get_or_create(job=job, token=token, defaults={"address": url})
 
 
 def register_chat_messages() -> None:

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from dupdash import VERSION
 from dupdash.accounts.models import ApiToken
-from dupdash.callbacks.addresses import InvalidAddress, PrivateAddress, check_address, checked_session
 from dupdash.callbacks.messages import body_about, chat_body, secret_of, signature, test_body
 from dupdash.callbacks.models import Callback, Delivery
+from dupdash.callbacks.url_check import InvalidUrl, PrivateAddress, check_callback_url, checked_session
 from dupdash.duplication.states import TERMINAL
 from dupdash.moodle.network_errors import causes_of
 
@@ -26,15 +26,15 @@ FIRST_DELAY, DELAY_LONGEST = timedelta(seconds=30), timedelta(hours=6)
 CLAIM = timedelta(minutes=2)
 READ_TIMEOUT = 15.0
 # Seconds after which a run starts no further call, so that this worker is free again.
-RUN_LIMIT = 20.0
+RUN_LONGEST = 20.0
 BATCH = 100
 GONE = 410
 RESULT_LONGEST = 300
 
 
 def deliver() -> None:
-    """Make the calls that are due, for at most RUN_LIMIT seconds."""
-    deadline = time.monotonic() + RUN_LIMIT
+    """Make the calls that are due, for at most RUN_LONGEST seconds."""
+    deadline = time.monotonic() + RUN_LONGEST
     due = Callback.objects.filter(delivery=Delivery.WAITING, due_at__lte=timezone.now(), job__state__in=TERMINAL)
     with checked_session() as session:
         for callback in due.select_related("job", "token").order_by("due_at", "pk")[:BATCH]:
@@ -49,10 +49,10 @@ def send_again(callback: Callback) -> None:
     Callback.objects.filter(pk=callback.pk).update(delivery=Delivery.WAITING, due_at=timezone.now(), attempts=0)
 
 
-def send_test(address: str, token: ApiToken) -> str:
+def send_test(url: str, token: ApiToken) -> str:
     """Call a URL now with the event "test". Returns "" if the call succeeds, otherwise the error."""
     with checked_session() as session:
-        result, succeeded, _ = _post(session, address, test_body(), secret=secret_of(token), delivery_id="test")
+        result, succeeded, _ = _post(session, url, test_body(), secret=secret_of(token), delivery_id="test")
     return "" if succeeded else result
 
 
@@ -83,9 +83,9 @@ def _attempt(callback: Callback, session: requests.Session) -> None:
 
 
 def _post(
-    session: requests.Session, address: str, body: bytes, *, secret: str = "", delivery_id: str = ""
+    session: requests.Session, url: str, body: bytes, *, secret: str = "", delivery_id: str = ""
 ) -> tuple[str, bool, bool]:
-    """Call an address once. Returns the result in words, whether it succeeded, and whether the failure is permanent."""
+    """Call a URL once. Returns the result in words, whether it succeeded, and whether the failure is permanent."""
     headers = {"Content-Type": "application/json", "User-Agent": f"dupdash/{VERSION}"}
     if secret:
         timestamp = str(int(time.time()))
@@ -95,12 +95,12 @@ def _post(
             "X-Dupdash-Signature": signature(secret, timestamp, body),
         }
     try:
-        check_address(address)
+        check_callback_url(url)
         with session.post(
-            address, data=body, headers=headers, timeout=READ_TIMEOUT, allow_redirects=False, stream=True
+            url, data=body, headers=headers, timeout=READ_TIMEOUT, allow_redirects=False, stream=True
         ) as answer:
             status, reason = answer.status_code, answer.reason
-    except InvalidAddress as error:
+    except InvalidUrl as error:
         # The setting may have changed since the request.
         return str(error), False, True
     except requests.RequestException as error:
@@ -108,14 +108,14 @@ def _post(
     if 200 <= status < 300:
         return f"HTTP {status}", True, False
     if 300 <= status < 400:
-        return f"HTTP {status}: redirects are not followed. Use the address to which it redirects.", False, False
+        return f"HTTP {status}: redirects are not followed. Use the URL to which it redirects.", False, False
     return f"HTTP {status} {reason or ''}".strip(), False, status == GONE
 
 
 def _describe(error: requests.RequestException) -> str:
     """Return why there was no answer.
 
-    The message of the exception is left out, because it may name internal addresses.
+    The message of the exception is left out, because it may name internal hosts.
     """
     if any(isinstance(cause, PrivateAddress) for cause in causes_of(error)):
         return "The host name resolves to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."

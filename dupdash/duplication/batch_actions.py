@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.batch_tables import Batch, Priority
 from dupdash.duplication.jobs import new_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
@@ -56,8 +56,8 @@ def submit_batch(
 ) -> Batch:
     """Create a job for each request, all in one transaction, or none. Returns the batch.
 
-    ``requests``: the requests, keyed by their rows. Raises NotAllowed, InvalidBatch if short names are taken, and
-    MoodleError if Moodle does not answer who teaches a source.
+    ``requests``: the requests, keyed by their rows. ``via``: as for ``jobs.submit``. Raises NotAllowed, InvalidBatch if
+    short names are taken, and MoodleError if Moodle does not answer who teaches a source.
     """
     for request in requests.values():
         access.require_submit(actor, request, client)

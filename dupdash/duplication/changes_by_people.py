@@ -12,7 +12,10 @@ class CannotDo(Exception):
 
 
 def move_for_person(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], **rest: object) -> None:
-    """Change the state of a job. Raises CannotDo if the job is not in an expected state or changed in the meantime."""
+    """Change the state of a job. Raises CannotDo if the job is not in an expected state or changed in the meantime.
+
+    ``rest``: the further arguments of ``move_job``.
+    """
     if job.state not in expected:
         raise CannotDo(f"This job is {job.get_state_display().lower()} now.")
     try:
@@ -22,7 +25,10 @@ def move_for_person(job: DuplicationJob, to_state: State, *, expected: tuple[Sta
 
 
 def record_for_person(job: DuplicationJob, **rest: object) -> None:
-    """Record an event of a job. Raises CannotDo if the job has changed in the meantime."""
+    """Record an event of a job. Raises CannotDo if the job has changed in the meantime.
+
+    ``rest``: the further arguments of ``record_event``.
+    """
     try:
         record_event(job, **rest)  # type: ignore[arg-type]
     except StaleJob:

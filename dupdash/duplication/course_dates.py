@@ -19,7 +19,7 @@ def site_zone() -> ZoneInfo:
 
 
 def day_of(moment: int | None) -> date | None:
-    """Return the calendar date of a timestamp; None for 0, which Moodle stores for "no date"."""
+    """Return the calendar date of a timestamp; None for None, and for 0, which Moodle stores for "no date"."""
     return datetime.fromtimestamp(moment, site_zone()).date() if moment else None
 
 
@@ -40,13 +40,13 @@ def moved(moment: int, days: timedelta) -> datetime:
 
 
 def shift(start: date | None, source: Course) -> timedelta:
-    """Return how much later a copy with this start date starts than its source."""
+    """Return how much later a copy with this start date starts than its source; zero if one has no start date."""
     before = day_of(source.startdate)
     return start - before if start and before else timedelta(0)
 
 
 def dates_to_set(start: date | None, end: date | None, source: Course) -> Mapping[str, int]:
-    """Return the timestamps in which a copy differs from its source, by Moodle's field names.
+    """Return the timestamps of a copy that differ from those of its source: "startdate", "enddate", both or none.
 
     If no end date is requested, the end date moves with the start date.
     """

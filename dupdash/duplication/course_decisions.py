@@ -66,7 +66,7 @@ def settle(
         raise CannotDo("Only the result of an unresolved job can be recorded.")
     why = reason.strip()
     if not why:
-        raise CannotDo("Enter how you know this. Your text appears in the activity of the job.")
+        raise CannotDo("Enter how you know this result. Your text appears in the activity of the job.")
     if course_id is None:
         if (answered := evidence_of(job).answered) is not None:
             raise CannotDo(f"Moodle’s answer names course {answered}. Check that course in Moodle.")

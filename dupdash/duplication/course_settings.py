@@ -19,7 +19,7 @@ TRIES = 2
 
 
 def settings_of_copy(job: DuplicationJob, source: Course) -> dict[str, int | str]:
-    """Return the settings in which the copy differs from its source, by Moodle's field names."""
+    """Return the settings in which the copy differs from its source, by Moodle's field names. It may be empty."""
     wanted: dict[str, int | str] = dict(dates_to_set(job.startdate, job.enddate, source))
     return wanted | ({"idnumber": job.idnumber} if job.idnumber else {})
 
@@ -30,7 +30,7 @@ def sets_after_copy(job: DuplicationJob) -> bool:
 
 
 def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
-    """Set the settings on a finished copy. Returns the reason if that was not possible, otherwise ""."""
+    """Set the settings on a finished copy. Returns why that was not possible, in a sentence; "" if it was."""
     for attempt in range(TRIES):
         try:
             client.update_course(course_id, job.course_settings)
@@ -45,7 +45,7 @@ def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) ->
 
 
 def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
-    """Return the settings in which the copy differs from the request."""
+    """Return the settings in which the copy differs from the request: "name", "wanted", and the value in the "copy"."""
     return [
         {"name": name, "wanted": job.course_settings[name], "copy": getattr(course, name)}
         for name in LABELS

@@ -65,7 +65,10 @@ class PastCopy:
     load: float
 
     def at_load(self, load: float, slowdown: float) -> tuple[float, float]:
-        """Return the seconds that the backup and the restore would have taken at another load."""
+        """Return the seconds that the backup and the restore would have taken at another load.
+
+        ``load``: how many copies Moodle makes at the same time. ``slowdown``: as from ``learned_slowdown``.
+        """
         factor = _slowed(load, slowdown) / _slowed(self.load, slowdown)
         return self.backup * factor, self.restore * factor
 
@@ -77,6 +80,8 @@ def expect(
 
     The estimate comes from the latest copies of the same source, preferably those with the same choice about people. If
     there are none, it comes from the latest copies of all sources, scaled by the number of activities.
+    ``options``: the options of the copy, if known. ``load``: how many copies Moodle makes at the same time; by default
+    ``expected_load()``.
     """
     finished = DuplicationJob.objects.filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, checking_since__isnull=True
@@ -123,7 +128,10 @@ def expected_load() -> float:
 
 
 def load_during(job: DuplicationJob, end: datetime) -> float | None:
-    """Return the average number of copies, this one included, that Moodle made while it made this one."""
+    """Return the average number of copies, this one included, that Moodle made while it made this one.
+
+    Returns None if the job was not sent before ``end``, the time at which this copy was complete.
+    """
     start = job.sent_at
     if start is None or end <= start:
         return None
@@ -156,7 +164,10 @@ def learned_slowdown(copies: Iterable[PastCopy]) -> float:
 
 
 def _slowdown_of_pair(one: PastCopy, other: PastCopy) -> float | None:
-    """Solve ``one / other = (1 + s * (load of one - 1)) / (1 + s * (load of other - 1))`` for s."""
+    """Solve ``one / other = (1 + s * (load of one - 1)) / (1 + s * (load of other - 1))`` for s.
+
+    ``one / other`` is the ratio of the durations. Returns None if the loads are too similar to show s.
+    """
     low, high = sorted((one, other), key=lambda copy: copy.load)
     if high.load < low.load * LOADS_APART:
         return None

@@ -1,6 +1,6 @@
 """Explains each error code in plain sentences: what happened, what it means, and who can do what about it.
 
-The codes are Moodle's, and those that dupdash adds. ``UNKNOWN`` explains all other codes. Pages, mails and the summary
+The codes are Moodle's, and those that dupdash adds. ``UNKNOWN`` explains all other codes. Pages, emails and the summary
 for tickets use the same sentences. ``advice.py`` makes sentences for a reader of ``fix``, ``change`` and ``when``.
 """
 

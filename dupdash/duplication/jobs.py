@@ -56,7 +56,10 @@ def _insert(
     requester: User | None,
     approved: bool = False,
 ) -> DuplicationJob:
-    """Insert a job. ``approved``: neither this job nor a retry of it needs an approval."""
+    """Insert a job. ``approved``: neither this job nor a retry of it needs an approval.
+
+    Raises InvalidRequest if an unfinished job has the short name, and CannotDo if ``retry_of`` was retried already.
+    """
     job = new_job(request, state, requester=requester)
     if retry_of is not None:
         job.retry_of, job.batch = retry_of, retry_of.batch

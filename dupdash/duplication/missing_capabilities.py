@@ -89,7 +89,10 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:
-    """Return a search text that finds few courses. Moodle checks the capability in each of them, which takes time."""
+    """Return a search text that finds few courses; None if the account sees no course.
+
+    There should be few, because Moodle checks the capability in each of them, which takes time.
+    """
     found = client.search_courses("", perpage=1)
     if not found:
         return None
@@ -99,7 +102,10 @@ def _text_that_finds_little(client: MoodleClient) -> str | None:
 
 
 def _count_with(client: MoodleClient, text: str, capability: str, found: int) -> int:
-    """Return in how many of the ``found`` courses the account has the capability."""
+    """Return in how many of the ``found`` courses, which a search for ``text`` finds, the account has the capability.
+
+    Returns ``found`` if the site does not know the capability.
+    """
     try:
         return client.count_courses(text, [capability])
     except Refused as refusal:

@@ -9,10 +9,10 @@ from django.db.models import F, Q
 from django.db.models.lookups import Exact
 from django.utils import timezone
 
-from dupdash.duplication.batch import Batch, LaneTurn
+from dupdash.duplication.batch_tables import Batch, LaneTurn
 from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns
 from dupdash.duplication.health_table import MoodleHealth
-from dupdash.duplication.ids import new_id
+from dupdash.duplication.new_id import new_id
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, RETRYABLE, TERMINAL, UNFINISHED, State

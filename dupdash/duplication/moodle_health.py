@@ -24,7 +24,7 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
-from dupdash.moodle.site_address import site_address
+from dupdash.moodle.site_url import checked_site_url
 
 logger = logging.getLogger("dupdash.moodle")
 
@@ -76,11 +76,11 @@ def read_site(client: MoodleClient) -> SiteInfo:
         "may_update": site.offers(UPDATE),
     }
     if site is not UNKNOWN_SITE:
-        if difference := address_difference(site.siteurl, settings.MOODLE_URL):
+        if difference := url_difference(site.siteurl, settings.MOODLE_URL):
             _warn_once(difference)
         known |= {
             "site_name": site.sitename[:255],
-            "site_url": _address(site.siteurl),
+            "site_url": _own_url(site.siteurl),
             "release": site.release[:100],
         }
     MoodleHealth.current()
@@ -108,21 +108,21 @@ def recent_site(client: MoodleClient) -> SiteInfo:
     return recent(("site", client.site_url, settings.ASYNC_URL, settings.MOODLE_DRIVER), lambda: read_site(client))
 
 
-def _address(siteurl: str) -> str:
+def _own_url(siteurl: str) -> str:
     """Return the site's own URL, for links; "" if it is not a valid URL."""
     try:
-        return site_address(siteurl)[:500]
+        return checked_site_url(siteurl)[:500]
     except ValueError:
         return ""
 
 
-def address_difference(siteurl: str, configured: str) -> str:
+def url_difference(siteurl: str, configured: str) -> str:
     """Return a warning if the site's own URL differs from MOODLE_URL; "" if they are equal."""
     if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
         return ""
     return (
-        f"The site calls itself {siteurl}, and MOODLE_URL is {configured}. Links to courses use the address of the "
-        "site. If both are the same site, set MOODLE_URL to that address."
+        f"The site calls itself {siteurl}, and MOODLE_URL is {configured}. Links to courses use the URL of the "
+        "site. If both are the same site, set MOODLE_URL to that URL."
     )
 
 

@@ -1,4 +1,4 @@
-"""Returns the names of people as pages, mails and files show them."""
+"""Returns the names of people as pages, emails and files show them."""
 
 from django.contrib.auth.models import User
 

@@ -10,7 +10,10 @@ from django.db.models import Func
 
 
 class Unindexed(Func):
-    """A column without its index, for conditions that many rows match: SQLite then reads the rows in their order."""
+    """A column that is hidden from SQLite's planner, for conditions that many rows match.
+
+    SQLite then uses no index of the column, and can read the rows in the order of the result.
+    """
 
     arity = 1
     template = "%(expressions)s"
@@ -20,7 +23,10 @@ class Unindexed(Func):
 
 
 class SortedInMemory(Func):
-    """A sort key without its index: the database finds the rows by the condition and sorts them in memory."""
+    """A sort key whose column is hidden from the planner, so that no index gives the order.
+
+    The database then finds the rows by the condition, and sorts them in memory.
+    """
 
     arity = 1
     template = "COALESCE(%(expressions)s, %(expressions)s)"

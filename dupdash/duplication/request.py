@@ -46,7 +46,7 @@ class Problem:
     def text(self, *, in_full: bool) -> str:
         """Return the message.
 
-        With ``in_full`` it also names the course that has the name, or the job and its requester.
+        With ``in_full`` it also names the course that has the short name or ID number, or the job and its requester.
         """
         if in_full and self.job is not None:
             which = f"“{isolate(self.job.fullname)}” (job {self.job.pk})"
@@ -118,7 +118,11 @@ class DuplicationRequest:
 
 
 def check_name(name: str, *, field: str, label: str, longest: int) -> list[Problem]:
-    """Return the problems of a full name or a short name that can be found without Moodle and the database."""
+    """Return the problems of a full name or a short name that can be found without Moodle and the database.
+
+    ``field``: the field to which the problems belong. ``label``: what the messages call the name. ``longest``: the
+    number of characters that it may have.
+    """
     if not name.strip():
         return [
             Problem(
@@ -219,7 +223,7 @@ def _check_idnumber(idnumber: str) -> list[Problem]:
 def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
     """Return the problem if a course or an unfinished job has this ID number; None if none has it.
 
-    Raises MoodleError.
+    ``ignore_job``: the job whose ID number is being changed; it may have the ID number. Raises MoodleError.
     """
     if not idnumber.strip():
         return None

@@ -26,7 +26,7 @@ logger = logging.getLogger("dupdash.search")
 JOBS = "duplication_duplicationjob"
 POSTGRESQL_INDEX = "job_search"
 # A shorter word has no trigram. It is searched at the start of words only, with the space before it.
-SHORTEST = 3
+PART_LEAST = 3
 
 # The full-text table stores no texts. It numbers its rows itself, because VACUUM may renumber the rows of the jobs.
 _SQLITE_STATEMENTS = (
@@ -127,7 +127,7 @@ def count_matches(words: Sequence[str], most: int) -> int | None:
 def _phrases(words: Sequence[str], connection: BaseDatabaseWrapper) -> str:
     """Return the words as a query of the FTS5 table; "" if it does not exist or a word has no trigram."""
     padded = [_padded(word) for word in words]
-    if not _known_to_have_index(connection) or any(len(word) < SHORTEST for word in padded):
+    if not _known_to_have_index(connection) or any(len(word) < PART_LEAST for word in padded):
         return ""
     return " AND ".join('"' + word.replace('"', '""') + '"' for word in padded)
 
@@ -136,7 +136,7 @@ _LIKE_SIGNS = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
 def _padded(word: str) -> str:
-    return word if len(word) >= SHORTEST else f" {word}"
+    return word if len(word) >= PART_LEAST else f" {word}"
 
 
 def create_search_index(connection: BaseDatabaseWrapper) -> None:

@@ -18,16 +18,16 @@ from dupdash.telemetry.log_context import logging_context
 
 # Seconds after which a worker takes no further job in the same task: django-q2 kills a task that takes ten minutes
 # longer than MOODLE_DUPLICATION_TIMEOUT.
-TASK_LIMIT = 300.0
+TASK_LONGEST = 300.0
 # Seconds after which a sweep sends Moodle no further request, so that the next sweep is not delayed.
-MOODLE_TIME_LIMIT = 10.0
+MOODLE_LONGEST = 10.0
 
 logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
     """Run one job, then further queued jobs, each as soon as a slot is free (queue of the copies cluster)."""
-    end = time.monotonic() + TASK_LIMIT
+    end = time.monotonic() + TASK_LONGEST
     following: str | None = job_id
     while following is not None:
         try:
@@ -53,8 +53,8 @@ def _run_one(job_id: str) -> None:
 def sweep(token: str = "") -> None:
     """Do all housekeeping that is due (queue of the housekeeping cluster).
 
-    The work that does not use Moodle comes first, so that a slow Moodle cannot delay it. After that ``token`` is
-    stored, and the supervisor may enqueue the next sweep.
+    The work that does not use Moodle comes first, so that a slow Moodle cannot delay it. After that, ``token`` is
+    stored: the id that the supervisor gave to this sweep. Then the supervisor may enqueue the next sweep.
     """
     try:
         recovery.recover_expired_leases()
@@ -76,7 +76,7 @@ def sweep(token: str = "") -> None:
 
 
 def _ask_moodle() -> None:
-    deadline = time.monotonic() + MOODLE_TIME_LIMIT
+    deadline = time.monotonic() + MOODLE_LONGEST
     try:
         with open_client() as client:
             moodle_health.probe_if_due(client)

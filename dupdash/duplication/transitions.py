@@ -40,9 +40,11 @@ def move_job(
 ) -> None:
     """Move ``job`` from its current state to ``to_state`` and record an event with the reason.
 
-    ``guard``: further conditions of the UPDATE, for example the owner of the lease. ``changes``: other columns to
-    change in the same UPDATE. ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions
-    does not allow it, and StaleJob if the job has changed in the meantime; in both cases nothing is written.
+    ``kind``: the kind of the event, for example "failed". ``reason``: its sentence for people. ``via``: how the actor
+    acted, for example the label of an API token. ``data``: further facts about the event. ``guard``: further conditions
+    of the UPDATE, for example the owner of the lease. ``changes``: other columns to change in the same UPDATE.
+    ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions does not allow it, and
+    StaleJob if the job has changed in the meantime or does not meet ``guard``; in all cases nothing is written.
     """
     from_state = job.state
     require_transition(from_state, to_state)
@@ -74,7 +76,10 @@ def record_event(
     guard: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Change columns of a job without a state transition, and record an event. Raises StaleJob like ``move_job``."""
+    """Change columns of a job without a state transition, and record an event.
+
+    The arguments are those of ``move_job``. Raises StaleJob as it does.
+    """
     with transaction.atomic():
         _update(job, job.state, guard, changes)
         _add_event(job, job.state, job.state, kind, reason, actor, via, data)
@@ -82,7 +87,7 @@ def record_event(
 
 
 def update_job(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
-    """Change columns of a job without recording an event. Raises StaleJob like ``move_job``."""
+    """Change columns of a job without recording an event. Takes ``guard`` and raises StaleJob like ``move_job``."""
     _update(job, job.state, guard, changes)
 
 

@@ -7,8 +7,8 @@ from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
 from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.gateway import errors
+from dupdash.gateway.call import Call
 from dupdash.gateway.job_lookup import visible_job
-from dupdash.gateway.records import Call
 
 # If a job changes at the same moment, for example from queued to running, cancelling is tried again.
 ATTEMPTS = 3

@@ -6,9 +6,9 @@ from dupdash.accounts import access
 from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.person_names import name_of
 from dupdash.gateway import cancel, result, status, submit, submit_many
+from dupdash.gateway.call import Call, Function
 from dupdash.gateway.job_lookup import MANY_IDS, ONE_ID
 from dupdash.gateway.parameters import Parameter, identifiers
-from dupdash.gateway.records import Call, Function
 
 # The Moodle version whose protocol dupdash follows. Clients decide by these which features they use.
 VERSION = "2024100706"
@@ -30,7 +30,7 @@ def get_site_info(call: Call) -> dict[str, Any]:
         "fullname": name_of(owner),
         "lang": "en",
         "userid": owner.pk,
-        # The address of dupdash that the caller used.
+        # The URL of dupdash that the caller used.
         "siteurl": f"{call.request.scheme}://{call.request.get_host()}",
         "userpictureurl": "",
         "functions": [{"name": name, "version": VERSION} for name in FUNCTIONS],

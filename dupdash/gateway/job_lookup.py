@@ -5,9 +5,9 @@ An id that does not exist and the id of another person's job get the same answer
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
+from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError, missing_record
 from dupdash.gateway.parameters import Parameter, identifier, identifiers
-from dupdash.gateway.records import Call
 
 # The parameters of the functions that read or change existing jobs.
 ONE_ID = {"duplicateid": Parameter(identifier)}

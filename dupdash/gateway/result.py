@@ -7,8 +7,8 @@ from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.gateway.call import Call, warning
 from dupdash.gateway.job_lookup import visible_job
-from dupdash.gateway.records import Call, warning
 from dupdash.gateway.status import STATUS, timestamp
 from dupdash.moodle.records import FINISHED_ERR
 

@@ -9,8 +9,8 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
+from dupdash.gateway.call import Call, warning
 from dupdash.gateway.job_lookup import require_visible, unknown_job
-from dupdash.gateway.records import Call, warning
 from dupdash.moodle.records import AWAITING, BACKUP_PHASE, EXECUTING, FINISHED_ERR, FINISHED_OK, RESTORE_PHASE
 from dupdash.row_reader import Columns
 
@@ -105,7 +105,10 @@ def _rounded(number: float) -> float:
 
 
 def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return how many jobs are dispatched before each queued job. If no job is queued, no query is made."""
+    """Return how many jobs are dispatched before each queued job, keyed by job id.
+
+    If no job is queued, no query is made and the result is empty. Jobs beyond the first AHEAD_MOST are missing.
+    """
     if not any(job.state == State.QUEUED for job in jobs):
         return {}
     return {job_id: place for place, job_id in enumerate(lanes.upcoming(AHEAD_MOST))}

@@ -11,16 +11,16 @@ from typing import Any
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.callbacks import registration
-from dupdash.callbacks.addresses import InvalidAddress, check_address
+from dupdash.callbacks.url_check import InvalidUrl, check_callback_url
 from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, DuplicationRequest, InvalidRequest, Problem, prepare
 from dupdash.gateway import errors
+from dupdash.gateway.call import Call
 from dupdash.gateway.options import options_by_name
 from dupdash.gateway.parameters import Parameter, Tree, flag, integer, short_text, shown, text
-from dupdash.gateway.records import Call
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError, Refused
@@ -106,17 +106,17 @@ def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
     )
 
 
-def checked_callback_url(address: str) -> str:
+def checked_callback_url(url: str) -> str:
     try:
-        if address:
-            check_address(address)
-    except InvalidAddress as invalid:
+        if url:
+            check_callback_url(url)
+    except InvalidUrl as invalid:
         raise errors.invalid_parameter(f"callbackurl: {invalid}") from None
-    return address
+    return url
 
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
-    """Return the job that an earlier call with this key created, or None if there was no such call."""
+    """Return the job that an earlier call with the same idempotency key created, or None if there was no such call."""
     job = idempotency.job_with_key(draft.idempotency_key, actor=call.owner)
     if job is not None and not idempotency.asks_for(job, draft, call.parameters["id"]):
         used = Problem("idempotencykey", "invalidparameter", "This key was used before, for another request.", job)

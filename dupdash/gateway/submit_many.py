@@ -14,9 +14,9 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.duplication.request import Draft, DuplicationRequest, InvalidRequest, check_short_name
 from dupdash.gateway import errors
+from dupdash.gateway.call import Call, warning
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.parameters import Parameter, Tree, branches, short_text, validate
-from dupdash.gateway.records import Call, warning
 from dupdash.gateway.submit import PARAMETERS as SINGLE_PARAMETERS
 from dupdash.gateway.submit import checked_callback_url, checked_request, draft_of, first_error, moodle_failed
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
@@ -123,7 +123,7 @@ def _submit(
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
-    """Return the jobs that an earlier call with this key created, or None if there was no such call."""
+    """Return the jobs that an earlier call with the same idempotency key created, or None if there was no such call."""
     if not asked[0].draft.idempotency_key:
         return None
     keys = [one.draft.idempotency_key for one in asked]

@@ -12,11 +12,11 @@ from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway import errors, serializers
+from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.form_data import fields_of
 from dupdash.gateway.functions import FUNCTIONS
 from dupdash.gateway.parameters import Tree, is_identifier, validate
-from dupdash.gateway.records import Call
 from dupdash.row_reader import Columns
 
 logger = logging.getLogger("dupdash.gateway")

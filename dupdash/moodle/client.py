@@ -27,8 +27,8 @@ from dupdash.moodle.records import (
     SiteInfo,
     User,
 )
-from dupdash.moodle.storable import storable_json
 from dupdash.moodle.transport import Timeouts, Transport
+from dupdash.moodle.unstorable_characters import storable_json
 from dupdash.moodle.wire_format import Parameter
 
 logger = logging.getLogger("dupdash.moodle")
@@ -159,7 +159,7 @@ class MoodleClient:
         return self._look_up("category", category_id)
 
     def search_courses(self, text: str, perpage: int = 20) -> tuple[Course, ...]:
-        """Return the courses whose names or summary contain ``text``.
+        """Return the courses whose names or summary contain ``text``, at most ``perpage`` of them.
 
         Their visibility, dates and ID number are missing.
         """

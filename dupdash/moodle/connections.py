@@ -88,7 +88,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 Pools = dict[str, type]
-"""The connection pools of an adapter, by the scheme of the address."""
+"""The connection pools of an adapter, by the scheme of the URL."""
 _POOLS: Pools = {"http": _Pool, "https": _SecurePool}
 
 # A duplication sends nothing for minutes or an hour, and firewalls drop silent connections sooner. With TCP keep-alive

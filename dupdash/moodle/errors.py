@@ -5,7 +5,7 @@
     MoodleError
     ├── NothingStarted              Moodle did nothing
     │   ├── NotSent                   the request was not sent: no connection could be made
-    │   ├── ConfigurationFault        an administrator must act: token, service, address, certificate, maintenance
+    │   ├── ConfigurationFault        an administrator must act: token, service, URL, certificate, maintenance
     │   ├── Refused                   Moodle refused, and will refuse the same request again
     │   └── TryAgain                  Moodle refused, but may accept the same request in a moment
     └── MayHaveStarted              Moodle may have done all or a part of it, or may be doing it

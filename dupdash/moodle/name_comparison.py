@@ -1,4 +1,9 @@
-"""Compares course names as a Moodle site may compare them."""
+"""Compares names strictly enough to keep two copies apart, and loosely enough to recognise the answer to a lookup.
+
+``short_name_key`` decides whether two short names are the same name, because two jobs must not request it.
+``looks_equal`` decides whether Moodle's answer can belong to the lookup of a name. Whether a course has the expected
+names is another question, and ``same_name`` in ``duplication/drivers/temporary_names.py`` answers it.
+"""
 
 import unicodedata
 

@@ -46,7 +46,7 @@ def network_error(
             return ConfigurationFault(
                 f"No secure connection could be made to {host}.",
                 function=function,
-                advice="Check that the site is served by https at the address in MOODLE_URL.",
+                advice="Check that the site is served by https at the URL in MOODLE_URL.",
             )
         if among(ProxyError, requests.exceptions.ProxyError):
             return NotSent("The proxy could not be reached, or did not let the request through.", function=function)

@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from dupdash.moodle.connections import new_session
-from dupdash.moodle.site_address import site_address
+from dupdash.moodle.site_url import checked_site_url
 from dupdash.moodle.transport import USER_AGENT, Secret, Timeouts
 
 ENDPOINT = "/login/token.php"
@@ -38,7 +38,7 @@ def check_password(site_url: str, username: str, password: Secret, service: str,
     except UnicodeEncodeError:
         return Answer.WRONG
     try:
-        body = _post(site_address(site_url) + ENDPOINT, form, timeouts)
+        body = _post(checked_site_url(site_url) + ENDPOINT, form, timeouts)
         answer = json.loads(body)
     except (requests.RequestException, HTTPError, OSError, ValueError):
         return Answer.NONE
@@ -49,13 +49,13 @@ def check_password(site_url: str, username: str, password: Secret, service: str,
     return Answer.WRONG if answer.get("errorcode") in _WRONG else Answer.NONE
 
 
-def _post(address: str, form: str, timeouts: Timeouts) -> bytes:
+def _post(url: str, form: str, timeouts: Timeouts) -> bytes:
     """Return the body of an answer with status 200. For any other status it is empty."""
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
     with (
         new_session() as session,
         session.post(
-            address,
+            url,
             data=form,
             headers=headers,
             timeout=(timeouts.connect, timeouts.read),

@@ -23,7 +23,7 @@ from dupdash.moodle.errors import (
     RawError,
     error_of_answer,
 )
-from dupdash.moodle.storable import storable_text
+from dupdash.moodle.unstorable_characters import storable_text
 
 RETRY_AFTER_LONGEST = 3600.0
 """Seconds. If a site names a longer time to wait, dupdash asks it again after this time."""
@@ -184,11 +184,11 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
     status = answer.status
     if status in (301, 302, 303, 307, 308):
         # The web server answers these before Moodle's function runs. Following them would send the token along.
-        target = shown(answer.location, 200) or "another address"
+        target = shown(answer.location, 200) or "another URL"
         return ConfigurationFault(
             f"{site_url} redirects to {target} (HTTP {status}).",
             function=function,
-            advice="Set MOODLE_URL to the address to which the site redirects.",
+            advice="Set MOODLE_URL to the URL to which the site redirects.",
         )
     if status == 503 and "moodle under maintenance" in answer.reason.lower():
         # Moodle's lib/setup.php sends this before anything else runs, while `maintenance.php --enable` is in force.
@@ -215,8 +215,8 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
             "the REST protocol. If they are enabled, check whether a firewall in front of the site refuses requests.",
         ),
         404: (
-            "has no Moodle web service at this address",
-            "Check MOODLE_URL: it must be the address of the Moodle site itself, with its path if it has one.",
+            "has no Moodle web service at this URL",
+            "Check MOODLE_URL: it must be the URL of the Moodle site itself, with its path if it has one.",
         ),
         407: (
             "is behind a proxy that asks for a user name and a password",

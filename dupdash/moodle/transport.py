@@ -18,13 +18,13 @@ from dupdash.moodle import responses
 from dupdash.moodle.connections import new_session
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent, Refused
 from dupdash.moodle.network_errors import network_error
-from dupdash.moodle.site_address import ENDPOINT, site_address
+from dupdash.moodle.site_url import ENDPOINT, checked_site_url
 from dupdash.moodle.wire_format import Parameter, flattened
 
 USER_AGENT = f"dupdash/{VERSION}"
 BODY_LONGEST = 64 * 1024 * 1024
 # Seconds after which a kept-alive connection is not used again: firewalls drop silent connections without notice.
-IDLE_LIMIT = 60.0
+IDLE_LONGEST = 60.0
 # Seconds before each repetition of a read.
 BACKOFF = (0.1, 0.3)
 
@@ -77,7 +77,7 @@ class Transport:
         on_call: Callable[[str, str, float], None],
         request_id: str,
     ) -> None:
-        self.site_url = site_address(site_url)
+        self.site_url = checked_site_url(site_url)
         if not token.strip():
             raise ValueError("The token is empty. Give the token of the web service account in Moodle.")
         self._secret = Secret(token.strip())
@@ -93,7 +93,7 @@ class Transport:
 
     def read(self, function: str, parameters: Mapping[str, Parameter], timeouts: Timeouts) -> object:
         """Call a function that changes nothing. If the request or its answer is lost, it is repeated."""
-        if time.monotonic() - self._last_used > IDLE_LIMIT:
+        if time.monotonic() - self._last_used > IDLE_LONGEST:
             self._session.close()
         # After the last attempt there is no pause.
         for pause in (*BACKOFF, None):

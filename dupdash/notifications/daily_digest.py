@@ -1,4 +1,4 @@
-"""Writes the daily summary mail: the notifications that people get once a day, and the day's figures."""
+"""Writes the daily summary email: the notifications that people get once a day, and the day's figures."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from dupdash.notifications.safe_text import absolute, one_line
 from dupdash.notifications.topics import Topic
 
 # Each list names at most this many jobs, and counts the rest.
-LISTED = 30
+LISTED_MOST = 30
 DAY = timedelta(days=1)
 # The shortest time between two summaries, even after a change of time zone. A day may have 23 hours.
 INTERVAL_LEAST = timedelta(hours=23)
@@ -89,7 +89,7 @@ def start_due_digests() -> None:
 
 
 def compose(digest: Digest) -> EmailMessage | None:
-    """Return the mail for a digest; None if it would be empty or has no recipient."""
+    """Return the email for a digest; None if it would be empty or has no recipient."""
     person = digest.recipient
     summary = summary_of(digest)
     if not summary or not can_get_mail(person):
@@ -174,8 +174,8 @@ def _figures(since: datetime, until: datetime) -> dict[str, int]:
 
 
 def _listing(jobs: JobQuerySet) -> Listing:
-    lines = tuple(Line(MailedJob.of(job), _why(job)) for job in jobs[:LISTED])
-    return Listing(lines, max(0, jobs.count() - LISTED) if len(lines) == LISTED else 0)
+    lines = tuple(Line(MailedJob.of(job), _why(job)) for job in jobs[:LISTED_MOST])
+    return Listing(lines, max(0, jobs.count() - LISTED_MOST) if len(lines) == LISTED_MOST else 0)
 
 
 def _why(job: DuplicationJob) -> str:
@@ -184,8 +184,8 @@ def _why(job: DuplicationJob) -> str:
 
 def _items(notifications: QuerySet[Notification]) -> Listing:
     rows = notifications.select_related("event__job__requester").order_by("event_id")
-    lines = tuple(Line(MailedJob.of(row.event.job), HEADINGS[Topic(row.topic)]) for row in rows[:LISTED])
-    return Listing(lines, max(0, rows.count() - LISTED) if len(lines) == LISTED else 0)
+    lines = tuple(Line(MailedJob.of(row.event.job), HEADINGS[Topic(row.topic)]) for row in rows[:LISTED_MOST])
+    return Listing(lines, max(0, rows.count() - LISTED_MOST) if len(lines) == LISTED_MOST else 0)
 
 
 def _short(summary: Summary) -> str:

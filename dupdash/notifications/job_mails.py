@@ -1,4 +1,4 @@
-"""Writes the mail that notifies one person of one event."""
+"""Writes the email that notifies one person of one event."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -29,13 +29,13 @@ SUBJECT_LONGEST = 150
 
 # The beginning of the subject; the short name follows.
 HEADINGS: dict[Topic, str] = {topic: topic.label for topic in Topic} | {Topic.APPROVAL: "Approval needed"}
-# These mails are sent only while the job is still in this state.
+# These emails are sent only while the job is still in this state.
 REQUIRED_STATE = {Topic.APPROVAL: State.AWAITING_APPROVAL, Topic.UNRESOLVED: State.UNRESOLVED}
 
 
 @dataclass(frozen=True)
 class MailedJob:
-    """A job, as the mail templates show it. All untrusted strings are made safe."""
+    """A job, as the email templates show it. All untrusted strings are made safe."""
 
     fullname: str
     shortname: str
@@ -65,7 +65,7 @@ class MailedJob:
 
 
 def compose(notification: Notification) -> EmailMessage | None:
-    """Return the mail for a notification; None if it no longer applies or has no recipient."""
+    """Return the email for a notification; None if it no longer applies or has no recipient."""
     person, event, topic = notification.recipient, notification.event, Topic(notification.topic)
     job = event.job
     if not can_get_mail(person) or not access.may_see(person, job):
@@ -103,7 +103,7 @@ def compose(notification: Notification) -> EmailMessage | None:
 
 
 def mail(person: User, subject: str, body: str, *, identity: str, thread: str = "") -> EmailMessage:
-    """Return a mail that is marked as automatic, so that no program replies to it (RFC 3834)."""
+    """Return an email that is marked as automatic, so that no program replies to it (RFC 3834)."""
     host = urlsplit(settings.SITE_URL).hostname or "localhost"
     headers = {"Message-ID": f"<{identity}@{host}>", "Auto-Submitted": "auto-generated"}
     if thread:

@@ -1,4 +1,4 @@
-"""Finds the mail problems that administrators see: mails that were given up, and an unreachable mail server."""
+"""Finds the mail problems that administrators see: emails that were given up, and an unreachable mail server."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ SHOWN_FOR = timedelta(days=7)
 @dataclass(frozen=True)
 class MailProblems:
     given_up: int
-    # Of these, the mails that were never tried: the mail server or the workers were down.
+    # Of these, the emails that were never tried: the mail server or the workers were down.
     never_tried: int
     # Since when the mail server is unreachable.
     failing_since: datetime | None

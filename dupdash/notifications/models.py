@@ -10,9 +10,9 @@ from django.utils import timezone
 from dupdash.duplication.models import JobEvent
 from dupdash.notifications.topics import Topic
 
-# Older notifications are no longer sent. This also prevents a flood of mail after a first start or a long outage.
+# Older notifications are no longer sent. This also prevents a flood of email after a first start or a long outage.
 AGE_LONGEST = timedelta(days=3)
-# The error of a mail that was given up before its first attempt.
+# The error of an email that was given up before its first attempt.
 NEVER_TRIED = "Never tried: the mail server was out of reach for days, or no worker ran."
 
 
@@ -136,7 +136,7 @@ class Preferences(models.Model):
     toasts = models.BooleanField(default=True)
     # Whether the key "/" goes to the search.
     shortcuts = models.BooleanField(default=True)
-    # Empty: the browser's time zone on pages, the site's in mails.
+    # Empty: the browser's time zone on pages, the site's in emails.
     time_zone = models.CharField(max_length=64, blank=True)
 
     class Meta:

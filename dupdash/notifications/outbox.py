@@ -29,7 +29,7 @@ def collect() -> None:
     new = JobEvent.objects.filter(pk__gt=position.event_id)
     committed = new.filter(at__lt=now - COMMITTED_AFTER).aggregate(last=Max("pk"))
     notified = Notification.objects.filter(event=OuterRef("pk"))
-    # The requester of a batch gets one mail with its results, and none for each copy.
+    # The requester of a batch gets one email with its results, and none for each copy.
     pending = new.filter(NOTIFIABLE, ~Exists(notified), at__gte=now - AGE_LONGEST, job__batch__isnull=True)
     recipients = RecipientCache()
     last = 0

@@ -1,4 +1,4 @@
-"""Makes untrusted text safe for mails: names of courses and people, and typed reasons."""
+"""Makes untrusted text safe for emails: names of courses and people, and typed reasons."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""Sends due mails: claim the row, send outside of any transaction, mark the row; retry later, up to a limit."""
+"""Sends due emails: claim the row, send outside of any transaction, mark the row; retry later, up to a limit."""
 
 import contextlib
 import logging
@@ -30,9 +30,9 @@ logger = logging.getLogger("dupdash.mail")
 
 # A claim expires after this time: its worker has died.
 CLAIM = timedelta(minutes=6)
-# Seconds after which a run starts no further mail, so that this housekeeping worker is free again.
-RUN_LIMIT = 20.0
-# Seconds to connect to the mail server, for one mail, and to close the connection.
+# Seconds after which a run starts no further email, so that this housekeeping worker is free again.
+RUN_LONGEST = 20.0
+# Seconds to connect to the mail server, for one email, and to close the connection.
 SERVER_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 5.0
 BATCH_SIZE = 100
@@ -44,7 +44,7 @@ Item = Notification | Digest
 
 
 def deliver() -> None:
-    """Send due mails for at most RUN_LIMIT seconds."""
+    """Send due emails for at most RUN_LONGEST seconds."""
     give_up_old()
     now = timezone.now()
     position = OutboxPosition.current()
@@ -53,13 +53,13 @@ def deliver() -> None:
     due: list[Item] = [*_due_digests(now), *_due_mails(now)]
     if not due and position.failing_since is None:
         return
-    deadline = time.monotonic() + RUN_LIMIT
+    deadline = time.monotonic() + RUN_LONGEST
     connection = _connection(position)
     if connection is None:
         return
     try:
         if not due:
-            # No mail is due, so only this connection attempt can notice that the mail server is back.
+            # No email is due, so only this connection attempt can notice that the mail server is back.
             _open(connection, position)
         for item in due:
             if time.monotonic() > deadline or not _open(connection, position):
@@ -70,7 +70,7 @@ def deliver() -> None:
 
 
 def give_up_old() -> None:
-    """Give up unsent mails and digests that are older than AGE_LONGEST. Administrators see how many were given up.
+    """Give up unsent emails and digests that are older than AGE_LONGEST. Administrators see how many were given up.
 
     Messages of this age for pages are skipped.
     """
@@ -111,7 +111,7 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> None:
         if taken == 0:
             raise smtplib.SMTPException("The mail server did not accept the email.")
     except Exception as error:
-        # A mail backend may raise anything, and a template may fail: one broken mail must not block the others.
+        # A mail backend may raise anything, and a template may fail: one broken email must not block the others.
         _retry_later(item, error)
         # The state of the connection is unknown after an error.
         _close(connection)
@@ -120,7 +120,10 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> None:
 
 
 def _claim(item: Item) -> bool:
-    """Claim the message by moving ``due_at``. Returns False if another worker has claimed it."""
+    """Claim the message by moving ``due_at``. Returns False if it must not be sent now.
+
+    Another worker has claimed it then, or it had all its attempts and is given up.
+    """
     same = type(item).objects.filter(pk=item.pk, delivery=Delivery.WAITING, due_at=item.due_at)
     if not same.update(due_at=timezone.now() + CLAIM, attempts=F("attempts") + 1):
         return False
@@ -137,7 +140,7 @@ def _compose(item: Item) -> EmailMessage | None:
 
 
 def _mark(item: Item, delivery: Delivery) -> None:
-    """Store the result. Waits for the database, because a mail without a stored result is sent again."""
+    """Store the result. Waits for the database, because an email without a stored result is sent again."""
 
     def write() -> None:
         done = {"delivery": delivery, "sent_at": timezone.now() if delivery == Delivery.SENT else None}
@@ -175,7 +178,7 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def _connection(position: OutboxPosition) -> BaseEmailBackend | None:
-    """Return the configured mail backend. One that cannot be created is reported like an unreachable server."""
+    """Return the configured mail backend; None if it cannot be created, which counts as an unreachable server."""
     try:
         return get_connection()
     except Exception as error:
@@ -184,7 +187,10 @@ def _connection(position: OutboxPosition) -> BaseEmailBackend | None:
 
 
 def _open(connection: BaseEmailBackend, position: OutboxPosition) -> bool:
-    """Connect to the mail server. If the server is unreachable, this does not count as an attempt for any mail."""
+    """Connect to the mail server. Returns False if the server is unreachable.
+
+    Such a failure does not count as an attempt for any email.
+    """
     try:
         with time_limit(SERVER_TIMEOUT):
             connection.open()

@@ -12,7 +12,7 @@ from dupdash.notifications.models import Delivery, Digest, Notification, OutboxP
 
 logger = logging.getLogger("dupdash.mail")
 
-# Sent notifications are kept for this long, so that support can see whether a mail was sent.
+# Sent notifications are kept for this long, so that support can see whether an email was sent.
 KEPT_FOR = timedelta(days=30)
 
 

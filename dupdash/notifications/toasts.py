@@ -1,4 +1,4 @@
-"""Writes the short messages on pages: a person's copy has ended, or a request waits for the person's approval."""
+"""Writes toasts, the short messages on pages: about a person's own copies, and about requests to approve."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Toast:
 
 
 def toast_for(user: User) -> Toast | None:
-    """Return one message for all unread notifications of a person; None if there are none.
+    """Return one toast for all unread notifications of a person; None if there are none.
 
     The notifications then count as read. If there are none, this takes one query, otherwise two. If two pages poll at
     the same moment, each notification is shown once.

@@ -9,7 +9,7 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
-from dupdash.operations.findings import Finding, Level
+from dupdash.operations.host_findings import Finding, Level
 
 ADD_CAPABILITIES = (
     "Allow them in the role of the account in Moodle: Site administration, Users, Permissions, Define roles. The role "
@@ -27,9 +27,7 @@ def examine_moodle(client: MoodleClient) -> Iterator[Finding]:
     except ConfigurationFault as fault:
         yield Finding(Level.PROBLEM, "Moodle", _with_cause(fault))
     except MoodleError as error:
-        yield Finding(
-            Level.PROBLEM, "Moodle", f"{_with_cause(error)} Is {settings.MOODLE_URL} the address of the site?"
-        )
+        yield Finding(Level.PROBLEM, "Moodle", f"{_with_cause(error)} Is {settings.MOODLE_URL} the URL of the site?")
 
 
 def _examine(client: MoodleClient) -> Iterator[Finding]:
@@ -54,7 +52,7 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
             Level.WARNING,
             "Site",
             "The site cannot return its site info (core_webservice_get_site_info answers “invalidresponse”). One of "
-            "its fields has an invalid value, for example the address of the account's picture. dupdash works "
+            "its fields has an invalid value, for example the URL of the account's picture. dupdash works "
             "without it, but does not know which functions the token may call.",
         )
     else:
@@ -62,7 +60,7 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
         yield Finding(Level.OK, "Site", f"{site.sitename} ({site.siteurl})")
         yield Finding(Level.OK, "Version", f"Moodle {site.release}")
         yield Finding(Level.OK, "Account", f"{site.username}, {kind}")
-        if difference := moodle_health.address_difference(site.siteurl, settings.MOODLE_URL):
+        if difference := moodle_health.url_difference(site.siteurl, settings.MOODLE_URL):
             yield Finding(Level.WARNING, "Site", difference)
     yield Finding(Level.OK, "Driver", driver_choice.choose_driver(site))
     yield _plugin(site)

@@ -38,8 +38,9 @@ def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
 def prune(before: datetime, archive: Path | None) -> Iterator[int]:
     """Delete old jobs with their events, in batches. Yields the number of jobs deleted so far.
 
-    ``archive``: a new file of gzipped JSON with one job per line. Each batch is written and synchronised to the disk
-    before it is deleted. Raises FileExistsError if the file exists, and OSError if it cannot be written.
+    ``archive``: a new file of gzipped JSON with one job per line; None: no archive. Each batch is written and
+    synchronised to the disk before it is deleted. Raises FileExistsError if the file exists, and OSError if it cannot
+    be written.
     """
     deleted = 0
     with gzip.open(archive, "xt", encoding="utf-8") if archive else nullcontext() as file:

@@ -28,7 +28,10 @@ def write_pages(env_example: Path, folder: Path) -> None:
 
 
 def settings_page(example: str) -> Iterator[str]:
-    """Return a page with a table for each section of ``.env.example``. The comment above a setting explains it."""
+    """Yield the lines of a page with a table for each section of ``.env.example``.
+
+    The comment above a setting explains it.
+    """
     yield from ("# Settings", "")
     yield "Settings come from the environment, or from the file that `DUPDASH_ENV_FILE` names, else from `.env`."
     meaning: list[str] = []
@@ -49,7 +52,7 @@ def settings_page(example: str) -> Iterator[str]:
 
 
 def commands_page() -> Iterator[str]:
-    """Return a page with the help of each command of dupdash."""
+    """Yield the lines of a page with the help of each command of dupdash."""
     yield from ("# Commands", "", "Run each as `manage.py NAME`.", "")
     # Commands of the sandbox are left out, because no production installation has them.
     ours = {
@@ -67,7 +70,7 @@ def commands_page() -> Iterator[str]:
 
 
 def errors_page() -> Iterator[str]:
-    """Return a page with each error code of a failed copy: what happened, what it means, what to do."""
+    """Yield the lines of a page with each error code of a failed copy: what happened, what it means, what to do."""
     yield from ("# Errors of a copy", "")
     yield "The page of a failed copy shows the code, these sentences, and Moodle's own message."
     yield from ("", "| code | what happened | what it means | what to do |", "|---|---|---|---|")

@@ -1,4 +1,7 @@
-"""The housekeeping task that does not concern copies. django-q2 may run it twice, late or never."""
+"""The housekeeping task for emails, callbacks and expired sessions. The sweep is in ``duplication/tasks.py``.
+
+django-q2 may run the task twice, late or never.
+"""
 
 from django.contrib.sessions.models import Session
 from django.utils import timezone
@@ -9,9 +12,9 @@ from dupdash.notifications import tasks as mail
 
 
 def send_messages_and_clean_up() -> None:
-    """Send due mails, make due callbacks, delete expired sessions, and update the database's statistics once a day.
+    """Send due emails, make due callbacks, delete expired sessions, and update the database's statistics once a day.
 
-    Mails and callbacks have a time limit each, so one worker is enough for both.
+    Emails and callbacks have a time limit each, so one worker is enough for both.
     """
     try:
         mail.send_due()

@@ -13,7 +13,7 @@ from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
-from dupdash.operations.findings import Finding, Level
+from dupdash.operations.host_findings import Finding, Level
 
 SUBJECT = "Trial copy"
 POLL_INTERVAL = 0.5
@@ -22,7 +22,7 @@ POLL_INTERVAL = 0.5
 def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float) -> Iterator[Finding]:
     """Copy ``source`` (id or short name) hidden and without people, compare the copy, and delete it.
 
-    Waits at most ``timeout`` seconds for the copy.
+    Yields a finding for each step. Waits at most ``timeout`` seconds for the copy.
     """
     mark = uuid.uuid4().hex[:8]
     draft = Draft(

@@ -9,10 +9,11 @@ from dupdash.duplication.unsafe_lookups import job_endangered_by_listing, job_en
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Category, Course
 
-# The maximum number of courses that are listed at once.
+# The maximum number of courses of a category that are listed.
 LISTED_MOST = 1000
 READERS = 4
-SEARCHED_AT_ONCE = 200
+# The maximum number of courses that are read from a search: one page of its result.
+FOUND_MOST = 200
 
 
 class CannotList(Exception):
@@ -42,11 +43,15 @@ def courses_of_category(
         return _sorted(course for found in threads.map(read, with_courses) for course in found)
 
 
-def courses_found(text: str, client: MoodleClient) -> list[Course]:
-    """Return the courses that Moodle's search finds. Raises CannotList and MoodleError."""
+def courses_found(text: str, client: MoodleClient) -> tuple[list[Course], bool]:
+    """Return the courses that Moodle's search finds, at most FOUND_MOST, and whether it may find more.
+
+    Raises CannotList and MoodleError.
+    """
     if job_endangered_by_search(text) is not None:
         raise CannotList("A copy that this search could find is being made right now. Try again in a moment.")
-    return _sorted(client.search_courses(text, perpage=SEARCHED_AT_ONCE))
+    found = client.search_courses(text, perpage=FOUND_MOST)
+    return _sorted(found), len(found) >= FOUND_MOST
 
 
 def _sorted(courses: Iterable[Course]) -> list[Course]:

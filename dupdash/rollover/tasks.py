@@ -15,7 +15,7 @@ from dupdash.rollover.models import Plan, PlanState, Undo, UndoState
 logger = logging.getLogger("dupdash.rollover")
 
 # After this many seconds the task ends, so that other tasks can run. A new task continues the work.
-TIME_LIMIT = 10.0
+RUN_LONGEST = 10.0
 NAME = "dupdash.rollover.tasks.continue_work"
 
 
@@ -35,7 +35,7 @@ def continue_work() -> None:
         close_ended()
         note_late_copies()
         mail_results()
-        deadline = time.monotonic() + TIME_LIMIT
+        deadline = time.monotonic() + RUN_LONGEST
         left = _work(deadline)
         continue_hiding(deadline)
     if left:
@@ -43,7 +43,7 @@ def continue_work() -> None:
 
 
 def _work(deadline: float) -> bool:
-    """Process plans and undos until the deadline. Returns whether work is left."""
+    """Process plans and undos until the deadline, a time of the monotonic clock. Returns whether work is left."""
     plans = Plan.objects.filter(state__in=(PlanState.CHECKING, PlanState.STARTING)).order_by("created_at")
     undos = Undo.objects.filter(state__in=(UndoState.CHECKING, UndoState.DELETING)).order_by("created_at")
     for plan in plans:

@@ -8,9 +8,9 @@ import secrets
 import threading
 from dataclasses import dataclass
 
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.duplication import Copy, Mishaps
 from dupdash.sandbox.records import CopyRequest, Course
+from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, NEWBORN, SHARES, STEPS, Pace, Stopped
 
 PHASE_BACKUP, PHASE_RESTORE = 1, 2

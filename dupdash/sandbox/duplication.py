@@ -32,7 +32,7 @@ from dupdash.sandbox.timing import (
 from dupdash.sandbox.validation import ENROLCONFIG, ROLE_ASSIGN, context_id, temporary_names
 
 if TYPE_CHECKING:
-    from dupdash.sandbox.copies import Copies
+    from dupdash.sandbox.running_copies import Copies
 
 # The value of "enrolments" with which enrolment methods are copied even without people.
 ENROLMENTS_ALWAYS = 2

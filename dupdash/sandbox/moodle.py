@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dupdash.sandbox.asynchronous import Duplications
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.faults import Faults
 from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.records import Course
+from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace
 
@@ -27,7 +27,7 @@ class Switches:
     withdrawn: frozenset[str] = field(default_factory=frozenset)
     # Capabilities that the role of the service account lacks.
     missing_capabilities: frozenset[str] = field(default_factory=frozenset)
-    # The site's own address (wwwroot), if it differs from the address that clients use.
+    # The site's own URL (wwwroot), if it differs from the URL that clients use.
     siteurl: str = ""
 
     def lacks(self, capability: str, course: Course) -> bool:

@@ -21,12 +21,12 @@ from dupdash.sandbox.asynchronous import (
     Progress,
     overall_progress,
 )
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.copy_report import report_on
 from dupdash.sandbox.duplication import Mishaps
 from dupdash.sandbox.errors import invalid_parameter
 from dupdash.sandbox.plugin_copy import Cancelled, PluginCopy
 from dupdash.sandbox.records import CopyRequest, Course
+from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.timing import Pace, Stopped
 
 # The clean-up task runs every minute.

@@ -6,10 +6,10 @@ The copy is hidden and has its final names until it is complete. A failed or can
 import threading
 from typing import Any
 
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.duplication import Copy, Mishaps
 from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.records import CopyRequest, Course
+from dupdash.sandbox.running_copies import Copies
 
 
 class Cancelled(MoodleError):

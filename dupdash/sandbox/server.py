@@ -15,7 +15,6 @@ from dupdash.sandbox.accounts import ADMIN_TOKEN
 from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.control import PATH as CONTROL
 from dupdash.sandbox.control import serve_control
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.faults import Faults
 from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.http_server import Listener
@@ -24,6 +23,7 @@ from dupdash.sandbox.pages import serve_page
 from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.rest import serve_function, serve_token
+from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace

@@ -22,7 +22,7 @@ def report_errors_to_sentry(dsn: str, *secrets: str) -> bool:
         sentry_sdk.init(
             dsn=dsn,
             release=f"dupdash@{VERSION}",
-            # No names, addresses, cookies and form data: requests carry names of courses and tokens.
+            # No names, network addresses, cookies and form data: requests carry names of courses and tokens.
             send_default_pii=False,
             max_request_body_size="never",
             include_local_variables=False,

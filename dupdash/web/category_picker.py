@@ -96,9 +96,9 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
 def category_choices(
     all_of_them: Sequence[Category], user: User, *, query: str = "", selected: int | None = None
 ) -> CategoryChoices:
-    """Return the categories that match the filter.
+    """Return the categories that match the filter ``query``.
 
-    Without a filter, return the whole tree, opened at the chosen category.
+    Without a filter, return the whole tree, opened at the chosen category ``selected``.
     """
     words = fold_text(query).split()
     if words:
@@ -181,7 +181,7 @@ def _comparable(name: str) -> str:
 
 
 def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category]:
-    """Return a category and all above it, from the top."""
+    """Return a category and all above it, from the top; empty if there is no such category."""
     category = known.get(category_id or 0)
     if category is None:
         return []
@@ -240,7 +240,7 @@ def _open_to(nodes: Iterable[Node], selected: int | None) -> bool:
 
 
 def _fold(nodes: Iterable[Node]) -> None:
-    """Return the tree without the children of closed categories."""
+    """Remove the children of closed categories from the tree. The page loads them when a person opens the category."""
     for node in nodes:
         if node.children and not node.open:
             node.children, node.lazy, node.more = [], True, 0

@@ -23,7 +23,7 @@ from dupdash.web.category_picker import categories, path_of
 from dupdash.web.safe_cache import cache_get, cache_set
 
 FRESH_FOR = 300
-FOUND_AT_ONCE = 20
+FOUND_MOST = 20
 # Moodle sorts its results by category, so the best ones may come last. This many are ranked.
 RANKED = 60
 
@@ -96,8 +96,8 @@ def find_courses(text: str, client: MoodleClient) -> Found:
         most = max(most, len(page or ()))
     courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
     ranked = _ranked(courses.values(), text)
-    more = len(ranked) > FOUND_AT_ONCE or most == RANKED
-    return Found(_choices(ranked[:FOUND_AT_ONCE], client), more, incomplete=incomplete)
+    more = len(ranked) > FOUND_MOST or most == RANKED
+    return Found(_choices(ranked[:FOUND_MOST], client), more, incomplete=incomplete)
 
 
 def remember_choice(choice: Choice, user: User, client: MoodleClient) -> None:
@@ -106,7 +106,7 @@ def remember_choice(choice: Choice, user: User, client: MoodleClient) -> None:
 
 
 def remembered_choice(source: str, user: User, site_url: str) -> Choice | None:
-    """Return the chosen course as far as it is all_categories without Moodle: its names, or only its id.
+    """Return the chosen course as far as it is known without Moodle: its names, or only its id.
 
     Returns None if no course is chosen.
     """
@@ -255,7 +255,7 @@ def _fits(course: Course, text: str) -> bool:
 
 
 def _chosen_course(chosen_id: str, moodle_user_id: int | None, client: MoodleClient) -> Choice | None:
-    """Return the course that is chosen in the form, if this person may choose it."""
+    """Return the course that is chosen in the form; None if there is none, or if this person may not choose it."""
     number = as_id(chosen_id)
     course = client.course_by_id(number) if number is not None else None
     if course is None or (moodle_user_id is not None and not _teaches(moodle_user_id, course)):

@@ -17,9 +17,9 @@ from django_htmx.middleware import HtmxDetails
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.web import kept_form
+from dupdash.web.no_role_page import no_role_page
 from dupdash.web.permissions import PERMISSIONS, Permission
 from dupdash.web.responses import PersonRequest, no_content, see_other
-from dupdash.web.without_role import without_role
 
 P = ParamSpec("P")
 
@@ -48,7 +48,7 @@ def private_path(route: str, view: Callable[..., HttpResponseBase], *, name: str
             if rule.hidden:
                 raise Http404
             if not access.has_role(request.user):
-                return without_role(request)
+                return no_role_page(request)
             raise PermissionDenied
         response = view(request, *args, **kwargs)
         # The page is for one person: no shared cache may store it, and the browser must check before it shows it again.

@@ -15,8 +15,8 @@ from dupdash.duplication.states import UNFINISHED, State
 from dupdash.web.academic_terms import same_term
 
 # How many copies of a source are compared, the newest first, and how many of those found are listed.
-COMPARED = 200
-LISTED = 3
+COMPARED_MOST = 200
+LISTED_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ class EarlierCopies:
 
 def earlier_copies(source_id: int, target: Target, user: User) -> EarlierCopies:
     """Return earlier copies of this source to the same term."""
-    jobs = existing_copies([source_id]).select_related("requester")[:COMPARED]
+    jobs = existing_copies([source_id]).select_related("requester")[:COMPARED_MOST]
     found = [job for job in jobs if is_to_same_term(job, target)]
-    return EarlierCopies(tuple(_earlier_copy(job, user) for job in found[:LISTED]), max(0, len(found) - LISTED))
+    return EarlierCopies(
+        tuple(_earlier_copy(job, user) for job in found[:LISTED_MOST]), max(0, len(found) - LISTED_MOST)
+    )
 
 
 def existing_copies(source_ids: Iterable[int]) -> JobQuerySet:

@@ -55,7 +55,10 @@ def _known_without_moodle(source: str, before: DuplicationJob | None, user: User
 
 @contextmanager
 def problems_shown(choices: FormChoices, user: User) -> Iterator[None]:
-    """Turn errors of Moodle in the ``with`` block into a message, so that the page is shown without these choices."""
+    """Turn errors of Moodle in the ``with`` block into a message of the form.
+
+    So the page is shown without the choices that the block would have loaded.
+    """
     try:
         yield
     except NotAllowed as refusal:

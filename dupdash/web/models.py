@@ -44,7 +44,7 @@ class SavedFilter(models.Model):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_filters")
     name = models.CharField(max_length=NAME_LONGEST)
-    # The query of the list's address.
+    # The query of the list's URL.
     query = models.CharField(max_length=2000)
 
     class Meta:

@@ -43,6 +43,6 @@ def undo_of(extra_tags: str | None) -> Undo | None:
     """Return the button of a message; None for a message without one."""
     if not extra_tags or not extra_tags.startswith(PREFIX):
         return None
-    seconds, _, address = extra_tags.removeprefix(PREFIX).partition(":")
-    url, _, query = address.partition("?")
+    seconds, _, target = extra_tags.removeprefix(PREFIX).partition(":")
+    url, _, query = target.partition("?")
     return Undo(url, tuple(parse_qsl(query, keep_blank_values=True)), int(seconds))

@@ -36,7 +36,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
 
 # This check asks the package index for known flaws. It is skipped if the index does not answer.
 AUDIT = "pip-audit"
-AUDIT_LIMIT = 120
+AUDIT_LONGEST = 120
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,7 +66,7 @@ def _has_no_known_flaws() -> bool:
     command = [*("-m", "pip_audit", "--requirement", RUNTIME, "--no-deps", "--disable-pip"), *("--format", "json")]
     try:
         done = subprocess.run(
-            [PYTHON, *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_LIMIT
+            [PYTHON, *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_LONGEST
         )
         packages = json.loads(done.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, LookupError):

@@ -16,7 +16,7 @@ from .processes import Failed, ProcessGroup, Stopped
 from .services import (
     HOST,
     MANAGE,
-    START_LIMIT,
+    START_LONGEST,
     Installation,
     call_web_service,
     migrate,
@@ -35,7 +35,7 @@ SAMPLE_FULLNAME = "Introduction to Biology (2027 Semester 1)"
 SAMPLE_CATEGORY = "BIO-2027S1"
 
 # Seconds.
-SAMPLE_LIMIT = 180
+SAMPLE_LONGEST = 180
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -146,7 +146,7 @@ def _start(children: ProcessGroup, installation: Installation, moodle_port: int)
 
 def _make_people(children: ProcessGroup) -> str:
     log = FOLDER / "people.log"
-    children.run("demo_users", [*MANAGE, "demo_users"], START_LIMIT, log)
+    children.run("demo_users", [*MANAGE, "demo_users"], START_LONGEST, log)
     return log.read_text().rstrip()
 
 
@@ -160,4 +160,4 @@ def _category_for_the_sample(environment: Mapping[str, str]) -> int:
 
 def _duplicate(children: ProcessGroup, category: int) -> int:
     names = ["--fullname", SAMPLE_FULLNAME, "--shortname", SAMPLE, "--category", str(category)]
-    return children.run("The sample", [*MANAGE, "duplicate", SOURCE, *names], SAMPLE_LIMIT)
+    return children.run("The sample", [*MANAGE, "duplicate", SOURCE, *names], SAMPLE_LONGEST)

@@ -13,7 +13,7 @@ from pathlib import Path
 from .installation import ROOT
 
 # The workers' supervisor ends its clusters within 10 s.
-SHUTDOWN_LIMIT = 12.0
+SHUTDOWN_LONGEST = 12.0
 # Seconds between two checks of a process.
 POLL_INTERVAL = 0.1
 _PR_SET_PDEATHSIG = 1
@@ -154,7 +154,7 @@ def _end(children: Sequence[ManagedProcess]) -> None:
     """Stop the processes, beginning with the one that was started last."""
     for child in reversed(children):
         child.signal(signal.SIGTERM)
-    deadline = time.monotonic() + SHUTDOWN_LIMIT
+    deadline = time.monotonic() + SHUTDOWN_LONGEST
     for child in reversed(children):
         child.wait(max(0.0, deadline - time.monotonic()))
         # The group is signalled even if the process has ended, because a child may still run.

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 MANAGE = (PYTHON, ROOT / "manage.py")
 
 # The time limit for each start in seconds. On a machine without much load each start is far faster.
-START_LIMIT = 60
+START_LONGEST = 60
 
 # The environment variables that child processes get. Others are not passed on, above all not the settings of a real
 # installation and the token of a real Moodle.
@@ -58,16 +58,16 @@ class Installation:
 
 
 def migrate(children: ProcessGroup, installation: Installation) -> None:
-    children.run("migrate", [*MANAGE, "migrate", "--no-input"], START_LIMIT, installation.folder / "migrate.log")
+    children.run("migrate", [*MANAGE, "migrate", "--no-input"], START_LONGEST, installation.folder / "migrate.log")
 
 
 def start_sandbox(children: ProcessGroup, log: Path, port: int, speed: float) -> tuple[str, str]:
     """Start the embedded Moodle. Returns its URL and its token."""
     arguments = ["sandbox", "--host", HOST, "--port", str(port), "--speed", str(speed)]
     moodle = children.start("The Moodle", [*MANAGE, *arguments], log)
-    children.wait_until(moodle, lambda: _address_and_token(moodle.output()) is not None, START_LIMIT)
+    children.wait_until(moodle, lambda: _address_and_token(moodle.output()) is not None, START_LONGEST)
     url, token = _address_and_token(moodle.output()) or ("", "")
-    children.wait_until(moodle, lambda: answers(f"{url}/"), START_LIMIT)
+    children.wait_until(moodle, lambda: answers(f"{url}/"), START_LONGEST)
     return url, token
 
 
@@ -83,8 +83,8 @@ def start_worker_and_web(children: ProcessGroup, installation: Installation) -> 
     gunicorn = [str(PYTHON), "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
     chosen = ["--bind", f"{HOST}:{installation.web_port}", "--workers", "1", "--access-logfile", "-"]
     web = children.start("The web process", [*gunicorn, *chosen, "dupdash.wsgi"], installation.folder / "web.log")
-    children.wait_until(web, lambda: answers(f"{installation.web_url}/"), START_LIMIT)
-    children.wait_until(worker, lambda: _workers_answer(installation.database, before), START_LIMIT)
+    children.wait_until(web, lambda: answers(f"{installation.web_url}/"), START_LONGEST)
+    children.wait_until(worker, lambda: _workers_answer(installation.database, before), START_LONGEST)
     return worker, web
 
 

@@ -1,4 +1,4 @@
-// Shows short messages in a corner of the page. The server sends them in a header of an answer:
+// Shows toasts, short messages in a corner of the page. The server sends them in a header of an answer:
 //   HX-Trigger: {"dupdash:toast": {"level": "success", "text": "The copy was cancelled.", "url": "/jobs/…/"}}
 // Screen readers announce them politely. Successes disappear after some seconds; problems stay until they are closed.
 

@@ -151,7 +151,7 @@ def test_taught_courses_are_read_from_moodle_each_time(faculty: User, moodle: Mo
     ("username", "email"),
     [("faculty", "other@example.edu"), ("other", "faculty@example.edu"), ("FACULTY", "FACULTY@EXAMPLE.EDU")],
 )
-def test_person_is_found_by_username_or_address(
+def test_person_is_found_by_username_or_email_address(
     moodle: Moodle,
     asking: MoodleClient,
     username: str,
@@ -183,7 +183,7 @@ def test_ambiguous_person_is_not_matched(
         access.require_submit(faculty, wish(moodle), asking)
 
 
-def test_shared_address_is_not_matched(
+def test_shared_email_address_is_not_matched(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -194,7 +194,7 @@ def test_shared_address_is_not_matched(
 
 
 @pytest.mark.parametrize("email", ["", "nobody@example.edu"])
-def test_person_without_address_is_matched_by_username(
+def test_person_without_email_address_is_matched_by_username(
     faculty: User, moodle: Moodle, asking: MoodleClient, email: str
 ) -> None:
     faculty.email = email

@@ -13,7 +13,7 @@ from tests.browser.support import fits, sign_in, window
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
-def test_requested_address_survives_the_sign_in(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
+def test_requested_url_survives_the_sign_in(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
     job = open_demo_data(sandbox, past=4).jobs["failed"]
     with window(browser, live_server.url) as page:
         page.goto("/jobs/?q=permissions&state=failed")

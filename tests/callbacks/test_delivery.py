@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.callbacks import addresses, sender, tasks
+from dupdash.callbacks import sender, tasks, url_check
 from dupdash.callbacks.messages import secret_of
 from dupdash.callbacks.models import Callback, Delivery
 from dupdash.callbacks.registration import register
@@ -140,7 +140,7 @@ def test_call_is_given_up_after_the_last_attempt(receiver: Receiver, token: ApiT
     assert len(receiver.calls) == 1
 
 
-def test_address_that_is_gone_is_given_up_at_once(receiver: Receiver, token: ApiToken) -> None:
+def test_url_that_is_gone_is_given_up_at_once(receiver: Receiver, token: ApiToken) -> None:
     receiver.status = 410
     callback = ended(token, receiver.address)
     tasks.send_due()
@@ -176,7 +176,7 @@ def test_redirects_are_not_followed(receiver: Receiver, token: ApiToken) -> None
     assert "redirects are not followed" in callback.last_result
 
 
-def test_private_addresses_are_refused(receiver: Receiver, token: ApiToken, settings: Any) -> None:
+def test_private_network_addresses_are_refused(receiver: Receiver, token: ApiToken, settings: Any) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = False
     callback = ended(token, receiver.address)
     tasks.send_due()
@@ -188,14 +188,14 @@ def test_private_addresses_are_refused(receiver: Receiver, token: ApiToken, sett
 @pytest.mark.parametrize(
     "answer", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0"]
 )
-def test_changed_name_cannot_lead_to_a_private_address(
+def test_changed_name_cannot_lead_to_a_private_network_address(
     receiver: Receiver, token: ApiToken, settings: Any, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     """A callback connects to the IP address that was checked, even if DNS then gives a private address."""
     settings.WEBHOOK_ALLOW_PRIVATE = False
     family = socket.AF_INET6 if ":" in answer else socket.AF_INET
     resolved = [(family, socket.SOCK_STREAM, 6, "", (answer, receiver.server.server_port))]
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *arguments: resolved)
+    monkeypatch.setattr(url_check.socket, "getaddrinfo", lambda *arguments: resolved)
     assert "private network" in sender.send_test(receiver.address, token)
 
 

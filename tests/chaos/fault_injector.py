@@ -25,7 +25,7 @@ FIRST_STRIKE = 3.0
 # Seconds within which all worker processes must end at a deployment.
 DEPLOY_WITHIN = 10.0
 # Seconds to wait for the current action if the run is aborted.
-LONGEST_ACT = 30.0
+ACT_LONGEST = 30.0
 # Seconds to wait for a busy worker to kill. With the asynchronous driver, workers are busy only for a short time.
 VICTIM = 1.0
 # The depth of each process below the supervisor: the main process of a cluster, and its workers.
@@ -125,7 +125,7 @@ class FaultInjector(threading.Thread):
         self.near_its_end.set()
         self._over.set()
         if self.is_alive():
-            self.join(LONGEST_ACT)
+            self.join(ACT_LONGEST)
 
     @property
     def violations(self) -> list[str]:

@@ -23,7 +23,7 @@ def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
     A worker runs one job for each message, and cached answers of Moodle are not used for other jobs.
     """
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
-    monkeypatch.setattr(tasks, "TASK_LIMIT", 0.0)
+    monkeypatch.setattr(tasks, "TASK_LONGEST", 0.0)
     monkeypatch.setattr(recent_answers, "AGE_LONGEST", 0.0)
     with serving(settings, Moodle(speed=SPEED)) as moodle:
         yield moodle

@@ -185,7 +185,7 @@ def test_copy_of_another_job_is_not_deleted_as_a_candidate(
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_remove_course_needs_a_proof(moodle: Moodle, client_of: MoodleClient, complete: bool) -> None:
+def test_unproven_course_of_a_job_is_not_deleted(moodle: Moodle, client_of: MoodleClient, complete: bool) -> None:
     course = moodle.add("NEW-1")
     job = a_job(State.CHECKING, course_id=course.id, proof=Proof.NONE)
     with pytest.raises(NotDeleted, match="It is not proven that this job made a course"):

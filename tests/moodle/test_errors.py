@@ -322,7 +322,7 @@ def test_pickled_error_keeps_its_fields() -> None:
         "https://*.example.edu",
     ],
 )
-def test_invalid_address_is_refused_with_advice(url: str) -> None:
+def test_invalid_url_is_refused_with_advice(url: str) -> None:
     with pytest.raises(ValueError, match=r"https://moodle\.example\.edu") as raised:
         MoodleClient(url, TOKEN)
     assert not isinstance(raised.value, MoodleError)

@@ -181,11 +181,14 @@ def test_statuses_of_many_duplications_are_keyed_by_id(http: responses.RequestsM
     [({}, None), ({"cron": {"lastrun": 4}}, None), ({"cron": {"lastrun": 0, "now": 9}}, math.inf)],
     ids=["missing", "odd", "never ran"],
 )
-def test_cron_times_hide_no_status(
+def test_missing_or_odd_cron_times_hide_no_status(
     http: responses.RequestsMock, client: MoodleClient, cron: dict[str, Any], idle: float | None
 ) -> None:
-    http.post(ENDPOINT, json={"statuses": [], **cron, "warnings": []})
-    assert client.async_duplicate_statuses(["a"]).cron_idle_for == idle
+    statuses = [{"duplicateid": "a", "phase": 1, "status": 700, "progress": 0, "ahead": 3}]
+    http.post(ENDPOINT, json={"statuses": statuses, **cron, "warnings": []})
+    answer = client.async_duplicate_statuses(["a"])
+    assert answer.by_id == {"a": AsyncStatus(phase=1, status=700, progress=0, ahead=3)}
+    assert answer.cron_idle_for == idle
 
 
 def test_numbers_as_text_are_read_and_unstorable_characters_replaced(

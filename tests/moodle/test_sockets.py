@@ -280,7 +280,7 @@ def test_read_survives_a_closed_kept_alive_connection(serve: Serve, death: Any) 
 
 def test_long_idle_connection_is_not_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve(answers(CATEGORIES), answers(CATEGORIES))
-    monkeypatch.setattr("dupdash.moodle.transport.IDLE_LIMIT", -1.0)
+    monkeypatch.setattr("dupdash.moodle.transport.IDLE_LONGEST", -1.0)
     with MoodleClient(server.url, TOKEN) as client:
         client.categories()
         client.categories()

@@ -69,7 +69,7 @@ def trickling(settings: Any) -> Iterator[TricklingServer]:
     server.close()
 
 
-def test_supervisor_enqueues_mail_with_each_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_sweep_of_a_supervisor_is_enqueued_with_the_task_for_emails(monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[tuple[str, ...]] = []
     monkeypatch.setattr(supervisor, "enqueue", lambda *call: rung.append(call))
     watching: Any = supervisor.Supervisor()

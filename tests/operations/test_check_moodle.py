@@ -78,11 +78,11 @@ def test_maintenance_is_reported(moodle: Moodle, check: Callable[[], Ran], setti
 
 
 @pytest.mark.parametrize("fault", ["html", "empty"])
-def test_unknown_site_asks_about_the_address(moodle: Moodle, check: Callable[[], Ran], fault: str) -> None:
+def test_unknown_site_asks_about_the_url(moodle: Moodle, check: Callable[[], Ran], fault: str) -> None:
     moodle.faults.set(fault, function="*")
     code, _, err = check()
     assert code == 1
-    assert f"Is {moodle.url} the address of the site?" in err
+    assert f"Is {moodle.url} the URL of the site?" in err
 
 
 def test_unreachable_site_is_reported(moodle: Moodle, check: Callable[[], Ran]) -> None:
@@ -196,7 +196,7 @@ def test_site_that_cannot_describe_itself_can_be_used(moodle: Moodle, check: Cal
     assert "Driver:  synchronous" in out
 
 
-def test_another_address_of_the_site_is_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_another_url_of_the_site_is_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.switches.siteurl = "https://courses.example.edu"
     code, out, _ = check()
     assert code == 0

@@ -13,7 +13,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.duplication.states import State
-from dupdash.operations import findings, trial_copy
+from dupdash.operations import host_findings, trial_copy
 from tests.duplication.support import Moodle
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,7 +50,7 @@ def line_of(output: str, subject: str) -> str:
     return next(line for line in output.splitlines() if f"  {subject}: " in line)
 
 
-def test_good_host_and_site(moodle: Moodle, good_host: None) -> None:
+def test_good_host_and_site_have_no_problem(moodle: Moodle, good_host: None) -> None:
     output = doctor()
     assert "PROBLEM" not in output
     assert output.endswith("No problem found.\n")
@@ -71,7 +71,7 @@ def test_examination_that_breaks_is_a_finding(moodle: Moodle, monkeypatch: pytes
     def broken() -> None:
         raise ConnectionError("the cache refused the connection")
 
-    monkeypatch.setattr(findings, "EXAMINATIONS", (("Cache", broken), ("Worker", findings.examine_worker)))
+    monkeypatch.setattr(host_findings, "EXAMINATIONS", (("Cache", broken), ("Worker", host_findings.examine_worker)))
     output = doctor()
     assert line_of(output, "Cache") == (
         "PROBLEM  Cache: It could not be examined: ConnectionError: the cache refused the connection"
@@ -121,13 +121,13 @@ def test_trial_copy_is_made_and_removed(moodle: Moodle, good_host: None, working
     assert len(moodle.state.courses()) == courses
 
 
-def test_trial_copy_of_an_unknown_course(moodle: Moodle, good_host: None) -> None:
+def test_trial_copy_of_an_unknown_course_is_a_problem(moodle: Moodle, good_host: None) -> None:
     output = doctor("--copy", "999999", "--category", "2")
     assert "PROBLEM  Trial copy: source:" in output
     assert not DuplicationJob.objects.exists()
 
 
-def test_trial_copy_that_no_worker_takes(moodle: Moodle, good_host: None) -> None:
+def test_trial_copy_that_no_worker_takes_is_a_problem(moodle: Moodle, good_host: None) -> None:
     output = doctor("--copy", "7", "--category", "2", "--timeout", "0")
     assert "is still queued after 0 s" in output
 

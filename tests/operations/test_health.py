@@ -86,7 +86,7 @@ def test_not_ready_while_the_database_is_away(client: Client, db: None, monkeypa
     assert list(checks) == ["database"]
 
 
-def test_reasons_only_with_token(client: Client, db: None, settings: Any) -> None:
+def test_reasons_are_given_only_with_the_token(client: Client, db: None, settings: Any) -> None:
     settings.METRICS_TOKEN = "a-token-of-the-monitoring"
     assert "detail" not in checks_of(client)[1]["worker"]
     assert "detail" not in checks_of(client, Authorization="Bearer wrong")[1]["worker"]

@@ -87,7 +87,7 @@ def test_waits_leave_out_chosen_start_times(db: None) -> None:
     assert value(families, "dupdash_queue_wait_seconds_bucket", le="15") == 1
 
 
-def test_age_of_the_oldest_queued_job(db: None) -> None:
+def test_age_of_the_oldest_job_that_may_start_is_reported(db: None) -> None:
     now = timezone.now()
     for age, not_before in ((90, None), (5000, now + timedelta(hours=1))):
         job = a_job(State.QUEUED, shortname=f"NEW-{age}")
@@ -131,7 +131,7 @@ def test_metrics_url_does_not_exist_without_the_setting(client: Client, db: None
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", TOKEN], ids=["none", "empty", "wrong", "no scheme"])
-def test_refused_without_the_token(client: Client, db: None, header: str) -> None:
+def test_metrics_are_refused_without_the_token(client: Client, db: None, header: str) -> None:
     assert client.get("/metrics", headers={"Authorization": header}).status_code == 401
 
 

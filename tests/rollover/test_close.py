@@ -7,7 +7,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from dupdash.duplication import jobs
-from dupdash.duplication.batch import Batch
+from dupdash.duplication.batch_tables import Batch
 from dupdash.duplication.models import JobEvent
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State

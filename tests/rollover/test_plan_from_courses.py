@@ -10,7 +10,7 @@ from django.urls import reverse
 from dupdash.duplication.course_dates import moment_on
 from dupdash.duplication.states import State
 from dupdash.moodle import options
-from dupdash.rollover import tasks
+from dupdash.rollover import course_lists, tasks
 from dupdash.rollover.models import Plan
 from dupdash.rollover.renaming import InvalidRule, Renaming, Rule
 from dupdash.web.models import OptionPreset
@@ -60,6 +60,17 @@ def test_courses_of_a_category_with_all_below_it_are_listed(as_administrator: Cl
 def test_courses_are_found_by_a_search(as_administrator: Client) -> None:
     page = text(as_administrator.get(url("?q=Introduction to Biology")))
     assert "BIO101-2026S1" in page
+
+
+def test_page_says_that_a_search_finds_more_courses_than_it_lists(
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Only the first 3 were read"
+    assert said not in text(as_administrator.get(url("?q=BIO")))
+    monkeypatch.setattr(course_lists, "FOUND_MOST", 3)
+    page = text(as_administrator.get(url("?q=BIO")))
+    assert said in page
+    assert page.count('name="course"') == 3
 
 
 def test_chosen_courses_become_rows_with_new_names(as_administrator: Client, moodle: Moodle) -> None:

@@ -234,11 +234,11 @@ def test_check_continues_after_the_time_limit(
     administrator: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     plan = a_plan(rows(3), administrator, checked=False)
-    monkeypatch.setattr(tasks, "TIME_LIMIT", -1.0)
+    monkeypatch.setattr(tasks, "RUN_LONGEST", -1.0)
     tasks.continue_work()
     plan.refresh_from_db()
     assert plan.state == PlanState.CHECKING
-    monkeypatch.setattr(tasks, "TIME_LIMIT", 10.0)
+    monkeypatch.setattr(tasks, "RUN_LONGEST", 10.0)
     tasks.continue_work()
     plan.refresh_from_db()
     assert plan.state == PlanState.CHECKED

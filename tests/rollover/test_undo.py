@@ -138,10 +138,10 @@ def test_nothing_is_deleted_if_people_cannot_be_listed(batch: Batch, administrat
 def test_undo_continues_after_the_time_limit(
     batch: Batch, administrator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "TIME_LIMIT", -1.0)
+    monkeypatch.setattr(tasks, "RUN_LONGEST", -1.0)
     undo = looked(batch, administrator)
     assert undo.state == UndoState.CHECKING
-    monkeypatch.setattr(tasks, "TIME_LIMIT", 10.0)
+    monkeypatch.setattr(tasks, "RUN_LONGEST", 10.0)
     tasks.continue_work()
     undo.refresh_from_db()
     assert undo.state == UndoState.CHECKED

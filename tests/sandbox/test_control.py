@@ -107,7 +107,7 @@ def test_every_course_is_listed(moodle: Caller) -> None:
     }
 
 
-def test_partial_course_differs_from_one_in_progress(moodle: Caller) -> None:
+def test_partial_course_is_not_listed_as_copying(moodle: Caller) -> None:
     with moodle.sandbox.held_at("renamed"):
         copying = moodle.duplicate_meanwhile("NEW-1")
         moodle.sandbox.wait_for_step("renamed", "NEW-1")
@@ -130,7 +130,7 @@ def test_requested_short_name_is_reported_under_a_temporary_name(moodle: Caller)
     assert told["person"]["requested"] == ""
 
 
-def test_stalled_copy_differs_from_a_held_copy(moodle: Caller) -> None:
+def test_only_a_copy_that_stalls_is_listed_as_stalled(moodle: Caller) -> None:
     moodle.control(hold=["backup"], fault="stall=count:1,step:renamed")
     stalling, held = moodle.duplicate_meanwhile("NEW-1"), moodle.duplicate_meanwhile("NEW-2")
     moodle.sandbox.wait_for_step("backup", "NEW-1")

@@ -98,14 +98,14 @@ def test_people_are_copied_with_roles_on_request(moodle: Caller) -> None:
     assert (copy.teachers, copy.students) == (moodle.source.teachers, moodle.source.students)
 
 
-def test_enrolment_methods_need_the_capability_to_configure_them(moodle: Caller) -> None:
+def test_only_manual_enrolment_is_copied_without_enrolconfig(moodle: Caller) -> None:
     moodle.sandbox.moodle.switches.missing_capabilities = frozenset({"moodle/course:enrolconfig"})
     copy = copied(moodle, users=1, role_assignments=1)
     assert copy.students == moodle.source.students
     assert copy.enrolment_methods == ("manual",)
 
 
-def test_roles_need_the_capability_to_assign_them(moodle: Caller) -> None:
+def test_people_are_copied_without_roles_if_the_account_may_not_assign_them(moodle: Caller) -> None:
     moodle.sandbox.moodle.switches.missing_capabilities = frozenset({"moodle/role:assign"})
     copy = copied(moodle, users=1, role_assignments=1)
     assert (copy.teachers, copy.students) == ((), ())
@@ -198,7 +198,7 @@ def test_copy_of_a_deleted_new_course_ends_with_an_error(moodle: Caller) -> None
     assert moodle.made() == []
 
 
-def test_partial_course_differs_from_a_finished_one(moodle: Caller) -> None:
+def test_course_is_complete_only_when_its_copy_has_ended(moodle: Caller) -> None:
     with moodle.sandbox.held_at("content"):
         copying = moodle.duplicate_meanwhile(NEW)
         moodle.sandbox.wait_for_step("content", NEW)

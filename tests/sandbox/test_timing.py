@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.errors import MoodleError
+from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import SHARES, Gates, Pace, Stopped, crowding, seconds_for

@@ -172,7 +172,7 @@ def create(client: MoodleClient, shortname: str, category: int = 8) -> int:
 def test_cleanup_removes_only_the_courses_of_the_run(
     client: MoodleClient, request_of: CopyRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "STRANGER_LIMIT", 0)
+    monkeypatch.setattr(cleanup, "STRANGER_WAIT", 0)
     # A course that existed before the run, although it has the prefix.
     old = create(client, f"{PREFIX}-old")
     before = frozenset(course.id for course in client.courses_in(8))

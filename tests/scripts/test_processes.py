@@ -28,7 +28,7 @@ import sys
 sys.path.insert(0, {scripts!r})
 from pathlib import Path
 from lib import processes
-processes.SHUTDOWN_LIMIT = 0.5
+processes.SHUTDOWN_LONGEST = 0.5
 with processes.ProcessGroup({{}}) as family:
     try:
         family.start("child", [sys.executable, "-c", {program!r}], Path(sys.argv[1]))

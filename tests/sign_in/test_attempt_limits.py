@@ -27,7 +27,7 @@ def attempt(client: Client, username: str = "faculty", password: str = "wrong", 
     return client.post(URL, {"username": username, "password": password}, REMOTE_ADDR=address)
 
 
-def test_account_is_refused_after_its_attempts_with_the_waiting_time(client: Client, faculty: User) -> None:
+def test_account_is_refused_after_too_many_attempts_with_the_waiting_time(client: Client, faculty: User) -> None:
     answers = [attempt(client, address=f"192.0.2.{number}") for number in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     page = answers[-1].content.decode()
@@ -38,13 +38,15 @@ def test_account_is_refused_after_its_attempts_with_the_waiting_time(client: Cli
     assert attempt(client, "FACULTY", PASSWORD).status_code == 429
 
 
-def test_another_account_from_the_same_address_may_sign_in(client: Client, faculty: User, administrator: User) -> None:
+def test_another_account_from_the_same_network_address_may_sign_in(
+    client: Client, faculty: User, administrator: User
+) -> None:
     for _ in range(4):
         attempt(client)
     assert attempt(client, "ada", PASSWORD).status_code == 302
 
 
-def test_address_is_refused_after_its_attempts(client: Client, faculty: User) -> None:
+def test_network_address_is_refused_after_too_many_attempts(client: Client, faculty: User) -> None:
     answers = [attempt(client, f"nobody{number}") for number in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
     assert attempt(client, "faculty", PASSWORD).status_code == 429
@@ -132,7 +134,7 @@ def test_attempts_at_the_same_moment_do_not_exceed_the_limit() -> None:
         (1, "::ffff:203.0.113.9", "203.0.113.9"),
     ],
 )
-def test_address_is_taken_from_trusted_proxies_only(
+def test_network_address_is_taken_from_trusted_proxies_only(
     settings: Settings, proxies: int, forwarded: str, expected: str
 ) -> None:
     settings.TRUSTED_PROXIES = proxies
@@ -140,7 +142,7 @@ def test_address_is_taken_from_trusted_proxies_only(
     assert client_address(request) == expected
 
 
-def test_connection_without_an_address_is_unknown(rf: RequestFactory) -> None:
+def test_connection_without_a_network_address_is_unknown(rf: RequestFactory) -> None:
     assert client_address(rf.get("/", REMOTE_ADDR="")) == "unknown"
 
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from pytest_django import Settings
 
-from dupdash.accounts import append_only, policy, tokens
+from dupdash.accounts import audit_triggers, audited_settings, tokens
 from dupdash.accounts.access import Role
 from dupdash.accounts.audit import one_line, record
 from dupdash.accounts.models import AppendOnly, AuditEntry, AuditKind
@@ -34,7 +34,7 @@ def post(client: Client, url: str, **data: Any) -> Any:
     return client.post(url, data, REMOTE_ADDR="192.0.2.7")
 
 
-def test_sign_ins_are_recorded_with_the_address(client: Client, faculty: User) -> None:
+def test_sign_ins_are_recorded_with_the_network_address(client: Client, faculty: User) -> None:
     post(client, "/sign-in/", username="Faculty", password="wrong")
     post(client, "/sign-in/", username="faculty", password=PASSWORD)
     assert entries(AuditKind.SIGNED_IN, AuditKind.SIGN_IN_FAILED) == [
@@ -152,12 +152,12 @@ def test_deleted_course_is_recorded(administrator: User, monkeypatch: pytest.Mon
 
 
 def test_changed_policy_is_recorded_once(settings: Settings) -> None:
-    policy.record_changes()
-    policy.record_changes()
+    audited_settings.record_changes()
+    audited_settings.record_changes()
     settings.FACULTY_NEEDS_APPROVAL = False
     settings.FACULTY_CATEGORIES = [3, 17]
-    policy.record_changes()
-    policy.record_changes()
+    audited_settings.record_changes()
+    audited_settings.record_changes()
     first, *changed = entries(AuditKind.POLICY_CHANGED)
     assert first[2] == "first start"
     assert [entry[2:] for entry in changed] == [
@@ -167,8 +167,10 @@ def test_changed_policy_is_recorded_once(settings: Settings) -> None:
 
 
 def test_policy_names_settings_without_secrets(settings: Settings) -> None:
-    assert all(hasattr(settings, name) for name in policy.SETTINGS)
-    assert not [name for name in policy.SETTINGS if any(word in name for word in ("SECRET", "TOKEN", "PASSWORD="))]
+    assert all(hasattr(settings, name) for name in audited_settings.SETTINGS)
+    assert not [
+        name for name in audited_settings.SETTINGS if any(word in name for word in ("SECRET", "TOKEN", "PASSWORD="))
+    ]
 
 
 def test_code_cannot_change_an_entry() -> None:
@@ -183,14 +185,14 @@ def test_code_cannot_change_an_entry() -> None:
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET subject = 'x'", "DELETE FROM {}"])
 def test_database_refuses_to_change_an_entry(statement: str) -> None:
-    append_only.guard(connection)
+    audit_triggers.guard(connection)
     record(AuditKind.SIGNED_IN, subject="faculty")
     with (
         pytest.raises(DatabaseError, match="append-only"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
-        cursor.execute(statement.format(append_only.TABLE))
+        cursor.execute(statement.format(audit_triggers.TABLE))
     assert AuditEntry.objects.get().subject == "faculty"
 
 

@@ -71,7 +71,9 @@ def test_password_of_a_local_account_is_never_sent_to_moodle(
 
 
 @pytest.mark.parametrize(("username", "email"), [("faculty", "else@example.edu"), ("else", "FACULTY@example.edu")])
-def test_account_with_only_the_same_username_or_address_is_not_used(client: Client, username: str, email: str) -> None:
+def test_account_with_only_the_same_username_or_email_address_is_not_used(
+    client: Client, username: str, email: str
+) -> None:
     other = make_person(username, Role.ADMINISTRATOR)
     other.email = email
     other.set_unusable_password()

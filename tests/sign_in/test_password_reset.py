@@ -64,7 +64,7 @@ def test_mail_leads_to_a_new_password(client: Client, faculty: User, queue: list
     assert "This link does not work" in client.get(link(settings), follow=True).content.decode()
 
 
-def test_answer_is_the_same_for_every_address(client: Client, faculty: User, outsider: User, queue: list) -> None:
+def test_answer_is_the_same_for_every_email_address(client: Client, faculty: User, outsider: User, queue: list) -> None:
     User.objects.filter(pk=outsider.pk).update(is_active=False)
     answers = [ask(client, address) for address in ("faculty@example.edu", "nobody@example.edu", "otto@example.edu")]
     assert {(answer.status_code, answer["Location"]) for answer in answers} == {(302, "/sign-in/forgotten/sent/")}
@@ -80,7 +80,7 @@ def test_account_without_a_password_gets_no_mail(faculty: User) -> None:
     assert mail.outbox == []
 
 
-def test_mails_to_an_address_are_limited_without_a_message(
+def test_emails_to_an_email_address_are_limited_without_a_message(
     client: Client, faculty: User, queue: list, settings: Settings
 ):
     answers = [ask(client, "faculty@example.edu") for _ in range(settings.RESET_MAILS_ACCOUNT + 2)]

@@ -59,13 +59,15 @@ def test_second_sign_in_is_the_same_account_though_the_name_id_changes(
     assert access.roles(User.objects.get()) == {Role.ADMINISTRATOR}
 
 
-def test_person_is_found_in_moodle_by_the_address(client: Client, campus: IdentityProvider, sandbox: Sandbox) -> None:
+def test_person_is_found_in_moodle_by_the_email_address(
+    client: Client, campus: IdentityProvider, sandbox: Sandbox
+) -> None:
     campus.sign_in(client)
     with open_client() as moodle:
         assert access.moodle_user_id(User.objects.get(), moodle) > 0
 
 
-def test_local_account_with_the_address_is_used(client: Client, campus: IdentityProvider, faculty: User) -> None:
+def test_local_account_with_the_email_address_is_used(client: Client, campus: IdentityProvider, faculty: User) -> None:
     campus.sign_in(client)
     assert User.objects.get() == faculty
 
@@ -129,14 +131,14 @@ def test_malformed_answer_shows_a_page(client: Client, campus: IdentityProvider,
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "<script>@example.edu"])
-def test_person_without_an_address_is_refused(client: Client, campus: IdentityProvider, address: str) -> None:
+def test_person_without_an_email_address_is_refused(client: Client, campus: IdentityProvider, address: str) -> None:
     campus.attributes[MAIL] = [address]
     answer: Any = campus.sign_in(client)
     assert answer.status_code == 403
     assert "no email address that dupdash can use" in answer.content.decode()
 
 
-def test_metadata_name_the_address_of_the_settings(client: Client, campus: IdentityProvider) -> None:
+def test_metadata_name_the_url_of_the_settings(client: Client, campus: IdentityProvider) -> None:
     answer = client.get("/sign-in/saml/metadata/", headers={"host": "localhost"})
     root = ElementTree.fromstring(answer.content)
     assert root.attrib["entityID"] == "http://testserver/sign-in/saml/metadata/"

@@ -57,7 +57,7 @@ def test_second_sign_in_uses_the_same_account(client: Client, provider: Provider
     assert roles(person) == {Role.HELP_DESK}
 
 
-def test_account_is_the_moodle_person_with_the_same_address(
+def test_account_is_the_moodle_person_with_the_same_email_address(
     client: Client, provider: Provider, mapping: None, sandbox: Sandbox
 ) -> None:
     provider.sign_in(client)
@@ -66,7 +66,7 @@ def test_account_is_the_moodle_person_with_the_same_address(
         assert access.moodle_user_id(person, moodle) == 4
 
 
-def test_local_account_with_the_same_address_is_used(client: Client, provider: Provider, faculty: User) -> None:
+def test_local_account_with_the_same_email_address_is_used(client: Client, provider: Provider, faculty: User) -> None:
     provider.sign_in(client)
     assert User.objects.get() == faculty
     # No group is mapped to a role, so the roles that an administrator assigned are kept.
@@ -126,7 +126,7 @@ def test_roles_follow_the_groups_claim(
         {"email": "a\nb@example.edu"},
     ],
 )
-def test_address_that_is_not_verified_opens_no_account(
+def test_email_address_that_is_not_verified_opens_no_account(
     client: Client, provider: Provider, administrator: User, claims: dict[str, Any]
 ) -> None:
     provider.knows(**({"email": "ada@example.edu"} | claims))
@@ -137,7 +137,7 @@ def test_address_that_is_not_verified_opens_no_account(
     assert not SocialAccount.objects.exists()
 
 
-def test_address_without_the_verified_claim_needs_a_setting(
+def test_email_address_without_the_verified_claim_is_accepted_by_a_setting_only(
     client: Client, provider: Provider, settings: Settings
 ) -> None:
     settings.OIDC_TRUST_EMAIL = True
@@ -155,7 +155,7 @@ def test_inactive_account_cannot_sign_in(client: Client, provider: Provider, fac
     assert client.get("/").status_code == 302
 
 
-def test_sign_in_with_an_ambiguous_address_is_refused(client: Client, provider: Provider, faculty: User) -> None:
+def test_sign_in_with_an_ambiguous_email_address_is_refused(client: Client, provider: Provider, faculty: User) -> None:
     User.objects.create_user("twin", "Faculty@example.edu")
     assert "Several accounts" in provider.sign_in(client).content.decode()
 

@@ -14,7 +14,7 @@ def stored() -> list[tuple[str, int]]:
     return list(Counter.objects.order_by("subject").values_list("subject", "count"))
 
 
-def test_written_once_per_interval(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_are_written_once_per_interval(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     process = Counters()
     process.add(CALL)
     process.write_if_due()

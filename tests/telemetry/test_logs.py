@@ -54,7 +54,7 @@ def test_json_line_leaves_out_unknown_ids() -> None:
     assert json.loads(written(JsonLineFormatter(), "started")).keys() == {"time", "level", "logger", "message"}
 
 
-def test_id_of_the_record_wins() -> None:
+def test_id_of_the_record_replaces_that_of_the_context() -> None:
     with logging_context(job_id="j1"):
         assert json.loads(written(JsonLineFormatter(), "moved", job_id="j2"))["job_id"] == "j2"
 

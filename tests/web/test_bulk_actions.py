@@ -51,7 +51,7 @@ def test_bulk_retry_is_confirmed_with_a_count(as_administrator: Client) -> None:
 def test_jobs_that_cannot_be_changed_do_not_hide_others(
     as_administrator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_changes, "EXAMINED", 2)
+    monkeypatch.setattr(bulk_changes, "EXAMINED_MOST", 2)
     wanted = failed("WANTED", created_at=timezone.now() - timedelta(days=1))
     for number in range(3):
         DuplicationJob.objects.filter(pk=failed(f"F{number}").pk).update(is_retried=True)
@@ -86,7 +86,7 @@ def test_all_matches_are_taken_from_every_page(as_administrator: Client, faculty
 
 
 def test_only_the_first_jobs_are_taken_at_once(as_administrator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_changes, "AT_ONCE", 3)
+    monkeypatch.setattr(bulk_changes, "CHANGES_MOST", 3)
     jobs = [a_job(shortname=f"Q{number}") for number in range(5)]
     answer = as_administrator.get(BULK, {"action": "cancel", "all": "1"})
     assert "These are the first 3. Repeat this for the others when they are done." in text(answer)
@@ -228,7 +228,7 @@ def test_retrying_stops_when_moodle_does_not_answer(as_administrator: Client, sa
 def test_retrying_stops_when_time_runs_out(
     as_administrator: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_changes, "SECONDS", -1.0)
+    monkeypatch.setattr(bulk_changes, "CHANGING_LONGEST", -1.0)
     page = text(bulk(as_administrator, "retry", failed("NEW-1")))
     assert "1 copy was not processed." in page
     assert "Select these copies again." in page

@@ -1,4 +1,4 @@
-"""Tests the pages about callbacks: the address of a token, its test, and sending a callback again."""
+"""Tests the pages about callbacks: the URL of a token, its test, and sending a callback again."""
 
 from typing import Any
 
@@ -31,18 +31,18 @@ def token(administrator: User) -> ApiToken:
     return tokens.make(administrator, "night import", days=30)[0]
 
 
-def test_address_is_saved_and_removed(as_administrator: Client, token: ApiToken) -> None:
+def test_url_is_saved_and_removed(as_administrator: Client, token: ApiToken) -> None:
     url = reverse("token_callback", args=[token.pk])
     page = as_administrator.get(url).content.decode()
     assert secret_of(token) in page
-    assert "sends an HTTP request to the address below, unless the request for the job contained a" in page
+    assert "sends an HTTP request to the URL below, unless the request for the job contained a" in page
     as_administrator.post(url, {"address": ADDRESS})
     assert CallbackDefault.objects.get(token=token).address == ADDRESS
     as_administrator.post(url, {"address": ""})
     assert not CallbackDefault.objects.exists()
 
 
-def test_address_of_a_foreign_host_is_refused(as_administrator: Client, token: ApiToken) -> None:
+def test_url_of_a_foreign_host_is_refused(as_administrator: Client, token: ApiToken) -> None:
     answer = as_administrator.post(reverse("token_callback", args=[token.pk]), {"address": "https://evil.example.com/"})
     assert answer.status_code == 422
     assert "Ask the operator of dupdash to add it to WEBHOOK_ALLOWED_HOSTS." in answer.content.decode()
@@ -52,7 +52,7 @@ def test_address_of_a_foreign_host_is_refused(as_administrator: Client, token: A
 def test_result_of_a_test_is_shown_and_nothing_is_saved(
     as_administrator: Client, token: ApiToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "send_test", lambda address, token: "HTTP 500")
+    monkeypatch.setattr(sender, "send_test", lambda url, token: "HTTP 500")
     url = reverse("token_callback", args=[token.pk])
     page = as_administrator.post(url, {"address": ADDRESS, "test": "1"}).content.decode()
     assert "The test did not arrive." in page
@@ -86,7 +86,7 @@ def test_callback_of_another_job_is_not_found(as_administrator: Client, token: A
         assert as_administrator.post(url, {"callback": number}).status_code == 404
 
 
-def test_default_address_is_used_for_requests_that_name_none(token: ApiToken) -> None:
+def test_default_url_is_used_for_requests_that_name_none(token: ApiToken) -> None:
     CallbackDefault.objects.create(token=token, address=ADDRESS)
     job, other = a_job(State.QUEUED, shortname="A"), a_job(State.QUEUED, shortname="B")
     register(job, token, "")

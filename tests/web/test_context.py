@@ -75,7 +75,7 @@ def test_page_has_no_inline_script_or_style(as_administrator: Client) -> None:
         assert "unsafe" not in answer["Content-Security-Policy"]
 
 
-def test_less_frequent_pages_are_behind_more(as_administrator: Client, as_faculty: Client) -> None:
+def test_less_frequent_pages_are_in_the_list_more(as_administrator: Client, as_faculty: Client) -> None:
     page = text(as_administrator.get("/presets/")).partition('aria-label="Main"')[2].partition("</nav>")[0]
     first, _, more = page.partition("More<")
     assert 'href="/approvals/"' in first

@@ -88,7 +88,7 @@ def test_days_begin_at_midnight_even_when_clocks_change(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Kiritimati"])
-def test_days_begin_at_midnight_in_uneven_time_zones(settings: Any, zone: str) -> None:
+def test_days_begin_at_local_midnight_in_unusual_time_zones(settings: Any, zone: str) -> None:
     settings.TIME_ZONE = zone
     midnight = start_of(date(2026, 3, 29))
     a_job(State.SUCCEEDED, "BEFORE", created_at=midnight - timedelta(microseconds=1))
@@ -252,7 +252,7 @@ def test_period_without_copies_says_that_there_are_none(as_administrator: Client
         ("since=2027-01-01", "1 January 2027", date(2027, 1, 1), date(2027, 1, 1)),
     ],
 )
-def test_period_is_read_from_the_address(
+def test_period_is_read_from_the_url(
     as_administrator: Client, query: str, words: str, since: date, until: date
 ) -> None:
     answer = as_administrator.get(f"/insights/?{query}")

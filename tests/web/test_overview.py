@@ -222,7 +222,7 @@ def test_administrators_see_how_many_mails_failed(as_administrator: Client, facu
         Digest.objects.create(recipient=faculty, day=day, since=now, until=now, delivery=Delivery.GIVEN_UP)
     shown = text(as_administrator.get("/"))
     assert "2 emails of the last week could not be delivered" in shown
-    assert "Check the addresses in people’s accounts" in shown
+    assert "Check the email addresses in people’s accounts" in shown
     Digest.objects.update(created_at=now - timedelta(days=8))
     assert "could not be delivered" not in text(as_administrator.get("/"))
 
@@ -235,11 +235,11 @@ def test_failed_mails_are_not_blamed_on_addresses(as_administrator: Client, facu
     shown = text(as_administrator.get("/"))
     assert "1 email of the last week could not be delivered" in shown
     assert "The reason: the mail server was not reachable for days, or no worker was running." in shown
-    assert "Check the addresses" not in shown
+    assert "Check the email addresses" not in shown
     # Some mails failed because of their address, and some because of the mail server.
     refused = {"delivery": Delivery.GIVEN_UP, "last_error": "SMTPRecipientsRefused: no such user"}
     Digest.objects.create(recipient=faculty, day=now.date() - timedelta(days=1), since=now, until=now, **refused)
     shown = text(as_administrator.get("/"))
     assert "2 emails of the last week could not be delivered" in shown
     assert "The reason for 1 of them: the mail server was not reachable for days, or no worker was running." in shown
-    assert "Check the addresses" in shown
+    assert "Check the email addresses" in shown

@@ -54,7 +54,7 @@ OF_A_JOB = [
 ]
 
 
-def test_every_address_has_a_permission() -> None:
+def test_every_url_has_a_permission() -> None:
     assert sorted(set(NAMES) - PUBLIC) == sorted(PERMISSIONS)
 
 
@@ -187,7 +187,7 @@ def _address(name: str, person: User, job: DuplicationJob) -> str:
     return reverse(name)
 
 
-def test_table_covers_every_address_and_action() -> None:
+def test_table_covers_every_url_and_action() -> None:
     assert set(MAY) == set(NAMES) - PUBLIC
     assert {rule.verb for rule in PERMISSIONS.values()} - {None} == set(Action)
 
@@ -214,7 +214,9 @@ def test_each_role_opens_its_pages(people: dict[str, User], faculty: User, name:
     assert job.events.count() == 1
 
 
-def test_address_without_a_permission_is_closed(as_administrator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_missing_in_permissions_raises_improperly_configured(
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(PERMISSIONS, "presets")
     with pytest.raises(ImproperlyConfigured, match=r"permissions\.py does not say who may open presets"):
         as_administrator.get(reverse("presets"))
@@ -251,7 +253,7 @@ def test_expired_session_of_a_part_redirects_the_page(client: Client, db: None) 
 
 
 @pytest.mark.parametrize("address", ["http://[", "http://[::1", "nonsense", "http://elsewhere.example/jobs/new/"])
-def test_untrusted_page_address_leads_to_the_sign_in(client: Client, db: None, address: str) -> None:
+def test_untrusted_url_of_a_page_leads_to_the_sign_in(client: Client, db: None, address: str) -> None:
     answer = client.get(reverse("overview_live"), headers={"HX-Request": "true", "HX-Current-URL": address})
     assert answer["HX-Redirect"] == "/sign-in/?next=/"
 

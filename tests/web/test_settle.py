@@ -56,7 +56,7 @@ def test_missing_copy_is_recorded(as_administrator: Client, job: DuplicationJob,
 @pytest.mark.parametrize(
     ("typed", "status", "said"),
     [
-        ({"course": "7"}, 422, "Enter how you know."),
+        ({"course": "7"}, 422, "Enter how you know this result."),
         ({"reason": "x"}, 422, "Select the course"),
         ({"course": "another", "reason": "x"}, 422, "Enter the id of the course."),
         ({"course": "another", "course_id": "99999", "reason": "x"}, 409, "Moodle has no course with the id 99999."),

@@ -29,7 +29,7 @@ def test_page_shows_the_queue_and_the_slots(as_administrator: Client, settings: 
     assert (queue["in_use"], queue["slots"], queue["queued"]) == (1, 3, 1)
 
 
-def test_calls_to_moodle_with_failures(as_administrator: Client) -> None:
+def test_calls_to_moodle_are_listed_with_their_failures(as_administrator: Client) -> None:
     process = Counters()
     for outcome, seconds in (("ok", 1.0), ("ok", 2.0), ("timeout", 6.0)):
         process.add(Event(MOODLE_CALLS, "core_course_get_contents", outcome), seconds)

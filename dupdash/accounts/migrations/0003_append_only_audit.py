@@ -4,15 +4,15 @@ from django.db import migrations
 
 
 def guard(apps, schema_editor):
-    from dupdash.accounts import append_only
+    from dupdash.accounts import audit_triggers
 
-    append_only.guard(schema_editor.connection)
+    audit_triggers.guard(schema_editor.connection)
 
 
 def release(apps, schema_editor):
-    from dupdash.accounts import append_only
+    from dupdash.accounts import audit_triggers
 
-    append_only.release(schema_editor.connection)
+    audit_triggers.release(schema_editor.connection)
 
 
 class Migration(migrations.Migration):

@@ -52,7 +52,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: D
 
 
 def call_start(job: DuplicationJob) -> str:
-    """Call the start function of the site. Raises MoodleError."""
+    """Call the start function of the site, and return the id by which the site knows the copy. Raises MoodleError."""
     can = abilities(job.driver)
     with open_async_client() as site:
         return site.async_duplicate_course(
@@ -119,7 +119,10 @@ def _details(job: DuplicationJob) -> StartDetails:
 
 
 def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any]) -> None:
-    """Record that the site accepted the request. Raises StaleJob."""
+    """Record that the site accepted the request, and the id by which it knows the copy. Raises StaleJob.
+
+    ``guard``: as for ``move_job``.
+    """
     record_event(
         job,
         kind="accepted",

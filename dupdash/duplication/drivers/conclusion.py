@@ -68,7 +68,7 @@ def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outco
 
 def _unknown_id(job: DuplicationJob, detail: str) -> Outcome:
     message = f" ({detail})" if detail else ""
-    return outcomes.AnswerLost(f"Moodle no longer knows {job.duplicate_id}{message}")
+    return outcomes.AnswerLost(f"Moodle no longer knows the duplication {job.duplicate_id}{message}")
 
 
 # --- Sites that return a result -----------------------------------------------------------------------------

@@ -38,7 +38,8 @@ class Verdict(StrEnum):
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
     """Return the evidence after one more round of lookups.
 
-    A course that was looked up after this observation keeps what is known of it; a proof still counts.
+    What is known of a course stays if the course was looked up again after this observation; but the observation can
+    still prove that the course is the copy.
     """
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
     for snapshot in observation.courses:

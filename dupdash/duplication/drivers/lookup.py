@@ -246,7 +246,10 @@ def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[s
 def record_evidence(
     job: DuplicationJob, evidence: CopyEvidence, *, guard: Mapping[str, Any] | None = None, **further: Any
 ) -> None:
-    """Store the evidence of a lookup, with an event for a milestone. Raises StaleJob if the job has changed."""
+    """Store the evidence of a lookup, with an event for a milestone. Raises StaleJob if the job has changed.
+
+    ``guard``: as for ``move_job``. ``further``: other columns to change.
+    """
     changes = changes_from_evidence(evidence, job)
     milestone = _milestone(job, changes, evidence)
     changes |= further

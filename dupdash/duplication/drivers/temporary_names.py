@@ -1,4 +1,8 @@
-"""Compares names as Moodle does, and computes the temporary names that a restore uses."""
+"""Computes and recognises the temporary names that a restore uses, and compares names in the evidence about a copy.
+
+``same_name`` decides whether a course that was seen in Moodle has an expected name. Which short names two jobs may not
+share is another question, and ``moodle/name_comparison.py`` answers it.
+"""
 
 import re
 
@@ -9,7 +13,7 @@ SHORT_NAME_LONGEST = 100
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether Moodle regards two names as equal. It ignores case, and white space around and between words."""
+    """Return whether two names differ at most in case, and in white space around and between words."""
     return _folded(one) == _folded(other)
 
 

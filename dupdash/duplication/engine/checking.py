@@ -104,9 +104,10 @@ def _pause_before_next(job: DuplicationJob) -> float:
 
 
 class Names:
-    """Yields the temporary names to look up: the most likely one and one other, then more until ``deadline``.
+    """Yields the temporary names to look up in one check: the most likely one, one of the others, then further others.
 
-    Each round begins with another name, so that all names are looked up in time even if Moodle is slow.
+    The first two are yielded in any case, the rest until ``deadline``, a time of the monotonic clock. Each answered
+    check begins at the next of the others, so that all of them are looked up after some checks even if Moodle is slow.
     """
 
     def __init__(self, job: DuplicationJob, deadline: float) -> None:

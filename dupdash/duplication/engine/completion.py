@@ -41,8 +41,8 @@ def finish(
 
     Compares the copy with its source; if the job was cancelled, deletes the copy instead.
     ``retry_deletion``: try a deletion again later if it fails for a temporary reason. ``report``: the comparison, if it
-    was made already. ``changes``: other columns to change. Raises StaleJob if the job was changed or cancelled
-    meanwhile.
+    was made already. ``guard`` and ``changes``: as for ``move_job``. Raises StaleJob if the job was changed or
+    cancelled meanwhile.
     """
     wanted = job.cancel_requested_at is None
     if not wanted and _delete_unwanted(job, course_id, client, guard, retry_deletion, changes):
@@ -125,7 +125,9 @@ def fail(
 ) -> None:
     """End a job as failed.
 
-    ``message``: Moodle's message, or else a sentence of dupdash. ``raw_error``: the error as Moodle sent it.
+    ``code``: Moodle's error code, or dupdash's own. ``message``: Moodle's message, or else a sentence of dupdash.
+    ``reason``: the text of the event, by default that Moodle refused. ``data``: further data of the event.
+    ``raw_error``: the error as Moodle sent it. ``guard`` and ``changes``: as for ``move_job``.
     """
     if raw_error is not None:
         changes["moodle_error"] = asdict(raw_error)
@@ -182,7 +184,7 @@ def columns_before_sending() -> dict[str, Any]:
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """Return the delay before the next attempt. It grows with the number of attempts."""
+    """Return the delay before the next attempt. It grows with ``attempts``, the number of attempts so far."""
     return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(attempts - 1, 60)))
 
 
@@ -199,8 +201,8 @@ def start_checking(
     """Move a sent job to the state checking: the sweep checks in Moodle whether the copy was made.
 
     Meanwhile the job occupies no worker of the cluster for copies.
-    ``errorcode`` and ``raw_error``: Moodle's error, if it sent one. ``done``: Moodle has ended the request.
-    ``changes``: other columns to change.
+    ``reason``: a sentence about what happened. ``errorcode`` and ``raw_error``: Moodle's error, if it sent one.
+    ``done``: Moodle has ended the request. ``guard`` and ``changes``: as for ``move_job``.
     """
     now = timezone.now()
     ended: dict[str, Any] = {"moodle_done_at": now, "source_released_at": job.source_released_at or now} if done else {}
@@ -231,7 +233,10 @@ def _delete_unwanted(
     retry_deletion: bool,
     changes: dict[str, Any],
 ) -> bool:
-    """Delete the finished copy of a cancelled job. Returns False if the copy stays; an event gives the reason."""
+    """Delete the finished copy of a cancelled job, now or, after a temporary error, in a later check.
+
+    Returns False if the copy stays; an event gives the reason.
+    """
     next_check = job.check_at
     if next_check is not None:
         # Another sweep must not delete the copy a second time.

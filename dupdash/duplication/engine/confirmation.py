@@ -61,7 +61,8 @@ def read_ended_copy(
 def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:
     """End a job whose copy Moodle's answer names. If the answer cannot be confirmed now, start checking.
 
-    The answer stays in the evidence. Raises StaleJob if another process changed the job.
+    The answer stays in the evidence. ``guard``: as for ``move_job``. Raises StaleJob if another process changed the
+    job.
     """
     evidence, expected = evidence_of(job), expected_copy_after_sending(job)
     answered = evidence.answered

@@ -49,8 +49,9 @@ def _is_gone(course_id: int, client: MoodleClient) -> bool:
 def delete_copy(job: DuplicationJob, client: MoodleClient, *, complete: bool, guard: Guard = None) -> str:
     """Delete the course that this job is proven to have made, after one more lookup.
 
-    ``complete``: the course must have the requested names; a partial course may also have a temporary name. Returns
-    what happened, in a sentence. Raises NotDeleted if the course must not be deleted, and MoodleError.
+    ``complete``: the course must have the requested names; a partial course may also have a temporary name. ``guard``:
+    as for ``move_job``. Returns what happened, in a sentence. Raises NotDeleted if the course must not be deleted, and
+    MoodleError.
     """
     if job.course_id is None or not job.is_proven:
         raise NotDeleted("It is not proven that this job made a course, so dupdash deletes none.")

@@ -270,7 +270,7 @@ def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
 
 
 def _fail(job: DuplicationJob, failure: outcomes.FailedInMoodle) -> None:
-    """End a job as failed. The site's result is the proof, so no lookup is needed."""
+    """End a job as failed. The site itself reports that the copy failed, so no lookup is needed."""
     left: dict[str, Any] = {}
     if failure.partial_course_id is not None:
         left = {"course_id": failure.partial_course_id, "proof": Proof.ANSWERED}

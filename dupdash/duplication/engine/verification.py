@@ -24,10 +24,10 @@ from dupdash.moodle.records import Contents
 logger = logging.getLogger("dupdash.verification")
 
 # After this time without a comparison, the report says that the copy could not be compared.
-VERIFY_TIME_LIMIT = timedelta(days=1)
+VERIFY_LONGEST = timedelta(days=1)
 # The longest time between two tries.
 VERIFY_INTERVAL_LONGEST = timedelta(hours=1)
-AT_ONCE = 50
+VERIFIED_MOST = 50
 # If the source has fewer activities than this, the copy counts as incomplete only if it is an empty shell.
 FEW_ACTIVITIES = 4
 
@@ -70,7 +70,7 @@ def verify_pending(client: MoodleClient, deadline: float, between: Callable[[], 
     """
     if MoodleHealth.current().paused_at is not None:
         return
-    for job in _without_report(timezone.now())[:AT_ONCE]:
+    for job in _without_report(timezone.now())[:VERIFIED_MOST]:
         if time.monotonic() > deadline or not _verify_later(job, client):
             return
         between()
@@ -111,7 +111,7 @@ def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
     try:
         # Stored before Moodle is asked, so that the other jobs come first the next time.
         update_job(job, guard={"verify_at": job.verify_at}, verify_at=now + pause)
-        report = _report(job, client, last_try=tried_before and waited >= VERIFY_TIME_LIMIT)
+        report = _report(job, client, last_try=tried_before and waited >= VERIFY_LONGEST)
         update_job(job, verification=report, verify_at=None)
     except NotSent as away:
         logger.info("job %s: %s", job.pk, away)

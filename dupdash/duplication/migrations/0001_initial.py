@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import dupdash.duplication.ids
+import dupdash.duplication.new_id
 import dupdash.duplication.sql_durations
 
 
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=dupdash.duplication.ids.new_id,
+                        default=dupdash.duplication.new_id.new_id,
                         editable=False,
                         max_length=32,
                         primary_key=True,
@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=dupdash.duplication.ids.new_id,
+                        default=dupdash.duplication.new_id.new_id,
                         editable=False,
                         max_length=32,
                         primary_key=True,

@@ -41,7 +41,7 @@ class DatabaseBroker(ORM):  # type: ignore[misc]
         return messages
 
     def pause(self, now: float) -> float:
-        """Return the seconds until the next poll."""
+        """Return the seconds until the next poll. ``now``: the time on the monotonic clock."""
         most = BUSY_POLL if now - self.job_at < BUSY_FOR else IDLE_POLL
         return min(most, max(FIRST_POLL, now - self.message_at))
 

@@ -14,15 +14,15 @@ T = TypeVar("T")
 # PostgreSQL raises InternalError while it is read-only: during a switchover, or if its disk is nearly full.
 DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
 # How many seconds a worker waits for the database.
-DATABASE_WAIT_LIMIT = 3600
+DATABASE_WAIT_LONGEST = 3600
 
 
 def retry_until_database_up(operation: Callable[[], T]) -> T:
     """Run a database operation, and repeat it while the database is down. For results that must not be lost.
 
-    Raises the last error after DATABASE_WAIT_LIMIT seconds.
+    Raises the last error after DATABASE_WAIT_LONGEST seconds.
     """
-    deadline = time.monotonic() + DATABASE_WAIT_LIMIT
+    deadline = time.monotonic() + DATABASE_WAIT_LONGEST
     pause = 0.2
     while True:
         try:

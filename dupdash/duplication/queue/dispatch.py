@@ -88,7 +88,8 @@ def _enqueue_job(job_id: str) -> None:
 def enqueue(cluster: str, task: str, *arguments: str) -> bool:
     """Put a task into the queue of a cluster. Returns False if the broker is down; then the task is lost.
 
-    The sweep enqueues the lost task of a job again, and the supervisor enqueues the periodic tasks again.
+    ``task``: the path of its function. The sweep enqueues the lost task of a job again, and the supervisor enqueues the
+    periodic tasks again.
     """
     try:
         async_task(task, *arguments, cluster=cluster)

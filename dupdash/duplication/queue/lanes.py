@@ -72,9 +72,9 @@ def upcoming(most: int) -> list[str]:
 
 
 def _merge(all_lanes: list[Lane], most: int) -> Iterator[str]:
-    """Return the ids of jobs from lanes that take turns.
+    """Yield the ids of jobs from lanes that take turns, at most ``most`` from each lane.
 
-    Lanes of a lower priority follow when those above are empty.
+    A lane has its turn when the lanes of higher priorities are empty.
     """
     for priority in sorted({lane.priority for lane in all_lanes}, reverse=True):
         not_empty = [

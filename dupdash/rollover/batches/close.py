@@ -1,4 +1,4 @@
-"""Closes batches whose copies have all ended, and mails the results to the requesters."""
+"""Closes batches whose copies have all ended, and emails the results to the requesters."""
 
 import logging
 from datetime import timedelta
@@ -25,7 +25,7 @@ logger = logging.getLogger("dupdash.rollover")
 
 # The time within which a copy is noticed that succeeded after its batch was closed.
 LATE_FOR = timedelta(days=1)
-# The maximum number of failed copies that the mail names. Further ones are only counted.
+# The maximum number of failed copies that the email names. Further ones are only counted.
 NAMED_MOST = 20
 
 
@@ -47,7 +47,7 @@ def close_ended() -> None:
 def note_late_copies() -> None:
     """Mark sources to be hidden if their copies turned out to be complete after their batch was closed.
 
-    Such a copy was unresolved when its batch ended. The requester has the results already, so no second mail follows.
+    Such a copy was unresolved when its batch ended. The requester has the results already, so no second email follows.
     """
     now = timezone.now()
     late = DuplicationJob.objects.filter(
@@ -60,12 +60,12 @@ def note_late_copies() -> None:
 
 
 def mail_results() -> None:
-    """Mail the results of closed batches to their requesters. A mail that fails is sent again later."""
+    """Email the results of closed batches to their requesters. An email that fails is sent again later."""
     for batch in Batch.objects.filter(mail_due_at__lte=timezone.now()).select_related("requester"):
         attempts = batch.mail_attempts + 1
         pause = min(settings.MAIL_RETRY_LONGEST, settings.MAIL_RETRY_FIRST * 2**batch.mail_attempts)
         again = timezone.now() + timedelta(seconds=pause) if attempts < settings.MAIL_ATTEMPTS else None
-        # The attempt is recorded before the mail is sent, so that a dying worker cannot cause endless mails.
+        # The attempt is recorded before the email is sent, so that a dying worker cannot cause endless emails.
         Batch.objects.filter(pk=batch.pk).update(mail_due_at=again, mail_attempts=attempts)
         requester: User | None = batch.requester
         if requester is None or not can_get_mail(requester):
@@ -74,7 +74,7 @@ def mail_results() -> None:
         try:
             _results_mail(batch, requester).send()
         except (OSError, SMTPException) as error:
-            logger.warning("the results of batch %s could not be mailed: %s", batch.pk, error)
+            logger.warning("the results of batch %s could not be emailed: %s", batch.pk, error)
         else:
             Batch.objects.filter(pk=batch.pk).update(mail_due_at=None)
 

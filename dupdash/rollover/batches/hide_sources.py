@@ -46,7 +46,10 @@ def show_again(batch: Batch) -> None:
 
 
 def continue_hiding(deadline: float) -> None:
-    """Hide and show the marked sources until the deadline. If Moodle does not answer, the rest follows later."""
+    """Hide and show the marked sources until the deadline. If Moodle does not answer, the rest follows later.
+
+    ``deadline``: on the monotonic clock.
+    """
     waiting = HiddenSource.objects.filter(state__in=UNDER_WAY)
     if not waiting.exists():
         return

@@ -54,7 +54,10 @@ def why_not(plan: Plan) -> str:
 
 
 def continue_start(plan: Plan, deadline: float) -> None:
-    """Continue checking the rows until the deadline. If all are checked without errors, create the batch."""
+    """Continue checking the rows until the deadline. If all are checked without errors, create the batch.
+
+    If the batch cannot be created, the plan can be changed again, and shows why. ``deadline``: on the monotonic clock.
+    """
     try:
         if not check_unchecked_rows(plan, deadline):
             return

@@ -1,9 +1,9 @@
-"""Stores what the owner chooses when a plan is started: start time, window, priority, mail and hidden sources."""
+"""Stores what the owner chooses when a plan is started: start time, window, priority, email and hidden sources."""
 
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from dupdash.duplication.batch import Priority
+from dupdash.duplication.batch_tables import Priority
 
 
 @dataclass(frozen=True)

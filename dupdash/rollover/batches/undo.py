@@ -48,7 +48,7 @@ def confirm(undo: Undo, *, actor: User) -> bool:
 
 
 def continue_undo(undo: Undo, deadline: float) -> None:
-    """Continue checking or deleting the copies until the deadline.
+    """Continue checking or deleting the copies until the deadline, a time of the monotonic clock.
 
     If Moodle does not answer, the undo stops with a failure message.
     """

@@ -58,10 +58,10 @@ def _require_same_contents(job: DuplicationJob, course: Course, client: MoodleCl
         raise Kept("This copy was not compared with its source, so changes cannot be noticed.")
     now = client.contents(course.id)
     if now.activities != report["activities"]["copy"]:
-        raise Kept(f"It had {report['activities']['copy']} activities and has {now.activities} by now.")
+        raise Kept(f"The copy had {report['activities']['copy']} activities and has {now.activities} by now.")
     # Moodle creates the first section of a course when somebody opens the course.
     if now.section_count > max(1, report["sections"]["copy"]):
-        raise Kept(f"It had {report['sections']['copy']} sections and has {now.section_count} by now.")
+        raise Kept(f"The copy had {report['sections']['copy']} sections and has {now.section_count} by now.")
 
 
 def _require_no_new_people(job: DuplicationJob, course: Course, client: MoodleClient) -> None:

@@ -30,7 +30,10 @@ class Cells:
 
 
 def read_cells(values: Mapping[str, str], default_options: Mapping[str, int], *, visible: bool) -> Cells:
-    """Parse all cells of a row except source, names and category. An empty cell gets the default of the plan."""
+    """Parse all cells of a row except source, names and category.
+
+    ``default_options``, ``visible``: the values of the plan for empty cells.
+    """
     cells = Cells(visible, dict(default_options))
 
     def read(column: str, parse: Callable[[str], T]) -> T | None:

@@ -7,7 +7,7 @@ from dupdash.duplication.request import DuplicationRequest
 from dupdash.web.earlier_copies import existing_copies, is_to_same_term
 
 # The maximum number of copies of one source that are compared, the newest first.
-COMPARED = 50
+COMPARED_MOST = 50
 
 
 class EarlierCopies:
@@ -20,6 +20,9 @@ class EarlierCopies:
             self._by_source.setdefault(job.source_id, []).append(job)
 
     def of(self, request: DuplicationRequest) -> DuplicationJob | None:
-        """Return the latest copy of this source to the same term."""
-        jobs = self._by_source.get(request.source_id, [])[:COMPARED]
+        """Return the latest copy of this source to the same term; None if there is none.
+
+        Only the latest COMPARED_MOST copies are compared.
+        """
+        jobs = self._by_source.get(request.source_id, [])[:COMPARED_MOST]
         return next((job for job in jobs if is_to_same_term(job, request)), None)

@@ -6,7 +6,7 @@ import time
 from dupdash.duplication.bulk_client import BulkClient
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.moodle.errors import MoodleError
-from dupdash.rollover.checks.name_conflicts import refresh_conflicts
+from dupdash.rollover.checks.conflicts_between_rows import refresh_conflicts
 from dupdash.rollover.checks.rows import check_rows
 from dupdash.rollover.models import Level, Plan, PlanRow, PlanState
 
@@ -40,7 +40,7 @@ def check_row_again(plan: Plan, row: PlanRow) -> None:
 
 
 def continue_checks(plan: Plan, deadline: float) -> None:
-    """Continue checking the rows of a plan until the deadline.
+    """Continue checking the rows of a plan until the deadline, a time of the monotonic clock.
 
     The plan becomes CHECKED when all rows are checked, or with a failure message if Moodle does not answer.
     """

@@ -233,7 +233,10 @@ def _require_allowed(owner: User | None, request: DuplicationRequest, result: Ro
 
 
 def _found(result: RowResult) -> dict[str, object]:
-    """Return the names of the source and of the category that pages show for the row."""
+    """Return what pages show for the row: the id and names of the source, and the path of the category.
+
+    The id is None, and the texts are empty, if they were not found.
+    """
     source = result.source
     return {
         "source_id": source.id if source else None,

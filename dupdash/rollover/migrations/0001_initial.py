@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import dupdash.duplication.ids
+import dupdash.duplication.new_id
 
 
 class Migration(migrations.Migration):
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=dupdash.duplication.ids.new_id,
+                        default=dupdash.duplication.new_id.new_id,
                         editable=False,
                         max_length=32,
                         primary_key=True,
@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=dupdash.duplication.ids.new_id,
+                        default=dupdash.duplication.new_id.new_id,
                         editable=False,
                         max_length=32,
                         primary_key=True,

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication import batch_actions
-from dupdash.duplication.batch import Batch
+from dupdash.duplication.batch_tables import Batch
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.states import BUSY, State
 from dupdash.rollover.batches.hide_sources import hides_sources, is_hiding, sources_note
@@ -23,7 +23,6 @@ from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results_csv import results_response
 from dupdash.web.decorators import require_safe_or_POST
-from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.orders import PAGE
 from dupdash.web.presentation.components import Tab
@@ -31,6 +30,7 @@ from dupdash.web.presentation.durations import roughly
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.views.jobs import live_context, table_context
 
 # The filters of the page: the label of each, and the states of the jobs that it shows.
@@ -115,7 +115,7 @@ def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
 @require_POST
 def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.pause(batch, actor=request.user)
-    messages.success(request, "Paused. Copies that Moodle has begun are finished; no other copy starts.")
+    messages.success(request, "The batch is paused. Copies that Moodle has begun are finished; no other copy starts.")
     return see_other("rollover:batch", batch.pk)
 
 
@@ -124,7 +124,7 @@ def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
 @require_POST
 def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.resume(batch, actor=request.user)
-    messages.success(request, "Resumed.")
+    messages.success(request, "The batch continues.")
     return see_other("rollover:batch", batch.pk)
 
 
@@ -135,7 +135,7 @@ def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     form = WindowForm(request.POST)
     if form.is_valid():
         batch_actions.reschedule(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
-        messages.success(request, "Saved.")
+        messages.success(request, "The settings of the batch are saved.")
     else:
         messages.error(request, " ".join(str(message) for errors in form.errors.values() for message in errors))
     return see_other("rollover:batch", batch.pk)
@@ -162,7 +162,7 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Retry the failed copies. Each gets a new job with the same names."""
     failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
-    chosen = list(failed[: bulk_changes.AT_ONCE])
+    chosen = list(failed[: bulk_changes.CHANGES_MOST])
     result = bulk_changes.do(chosen, Action.RETRY, request.user)
     if result.done:
         words = "1 failed copy is" if result.done == 1 else f"{result.done:,} failed copies are"

@@ -12,7 +12,7 @@ from dupdash.duplication.request import as_id, why_no_course_settings
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.records import Category, Course
-from dupdash.rollover import tasks
+from dupdash.rollover import course_lists, tasks
 from dupdash.rollover.course_lists import CannotList, courses_found, courses_of_category
 from dupdash.rollover.pages.course_forms import ChooseForm, RulesForm
 from dupdash.rollover.plan_creation import plan_from_courses
@@ -50,10 +50,11 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
         if ticked:
             return _make_plan(request, rules, ticked, all_categories)
         rules.add_error(None, "Select the courses to copy.")
-    refusal, courses = "", []
+    refusal, more = "", False
+    courses: list[Course] = []
     if choose.is_bound and choose.is_valid():
         try:
-            courses = _listed(choose, client, all_categories)
+            courses, more = _listed(choose, client, all_categories)
         except CannotList as cannot:
             refusal = str(cannot)
     listed = [
@@ -72,6 +73,8 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
         "rules": rules,
         "form": rules,
         "refusal": refusal,
+        # How many courses of the search were read, if there may be more.
+        "more": course_lists.FOUND_MOST if more else 0,
         "no_course_settings": why_no_course_settings(MoodleHealth.current(), visible=True),
         "listed": choose.is_bound and not refusal,
         "courses": listed,
@@ -80,13 +83,16 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
     return render(request, "rollover/courses.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _listed(choose: ChooseForm, client: MoodleClient, all_categories: tuple[Category, ...]) -> list[Course]:
+def _listed(
+    choose: ChooseForm, client: MoodleClient, all_categories: tuple[Category, ...]
+) -> tuple[list[Course], bool]:
+    """Return the courses to list, and whether Moodle may find more than dupdash reads."""
     category, text = choose.cleaned_data["category"], choose.cleaned_data["q"].strip()
     if text:
-        found = courses_found(text, client)
+        found, more = courses_found(text, client)
         below = {one.id for one in all_categories if str(category) in one.path.strip("/").split("/")}
-        return [course for course in found if category is None or course.category_id in below]
-    return courses_of_category(category, all_categories, open_client) if category is not None else []
+        return [course for course in found if category is None or course.category_id in below], more
+    return courses_of_category(category, all_categories, open_client) if category is not None else [], False
 
 
 def _make_plan(

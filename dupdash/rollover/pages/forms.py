@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils import timezone
 
-from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.batch_tables import Batch, Priority
 from dupdash.duplication.driver_choice import UPDATE
 from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle import options
@@ -50,12 +50,15 @@ class UploadForm(PresetChoiceForm):
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx"}),
     )
     name = forms.CharField(
-        required=False, max_length=200, label="Name of the list", help_text="Left empty: the name of the file."
+        required=False,
+        max_length=200,
+        label="Name of the list",
+        help_text="If it is empty, the list gets the name of the file.",
     )
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.fields["preset"].help_text = "For rows that do not say otherwise."
+        self.fields["preset"].help_text = "For options that a row leaves empty."
 
     def clean_file(self) -> "UploadedFile[bytes]":
         file: UploadedFile[bytes] = self.cleaned_data["file"]
@@ -169,7 +172,7 @@ class StartForm(WindowForm):
         required=False,
         label="Start at",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="For rows without a start of their own.",
+        help_text="For rows without a start time of their own.",
     )
     mail_results = forms.BooleanField(
         required=False, initial=True, label="Email me the results when all copies have ended"
@@ -178,7 +181,8 @@ class StartForm(WindowForm):
     hide_sources = forms.BooleanField(
         required=False,
         label="Hide the sources when all copies have ended",
-        help_text="Only sources whose copies are all complete. If the batch is undone, they are shown again.",
+        help_text="dupdash hides only sources whose copies are all complete. If the batch is undone, they are "
+        "shown again.",
     )
 
     field_order = ("start", "not_before", "window_start", "window_end", "priority", "mail_results", "hide_sources")

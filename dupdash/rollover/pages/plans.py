@@ -20,7 +20,7 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.responses import PersonRequest, see_other
 
 # The maximum number of batches that are listed. Older ones can be opened from the job pages of their jobs.
-LISTED = 50
+LISTED_MOST = 50
 
 EXAMPLE = (
     ("source", "fullname", "shortname", "category", "visible", "start"),
@@ -36,9 +36,9 @@ def overview(request: PersonRequest) -> HttpResponse:
         visible_plans(request.user)
         .exclude(state=PlanState.STARTED)
         .select_related("owner")
-        .annotate(row_count=Count("rows"), error_count=wrong)[:LISTED]
+        .annotate(row_count=Count("rows"), error_count=wrong)[:LISTED_MOST]
     )
-    batches = list(access.visible_batches(request.user).select_related("requester")[:LISTED])
+    batches = list(access.visible_batches(request.user).select_related("requester")[:LISTED_MOST])
     totals = totals_of(batches)
     context = {
         "plans": plans,

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from dupdash.duplication.course_settings import LABELS
 from dupdash.rollover.batches.progress import expected_duration
-from dupdash.rollover.checks.name_conflicts import conflict_message
+from dupdash.rollover.checks.conflicts_between_rows import conflict_message
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
 from dupdash.web.presentation.components import Tab

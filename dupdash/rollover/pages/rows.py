@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from dupdash.duplication.request import as_id
 from dupdash.moodle.errors import MoodleError
 from dupdash.rollover.batches.start import why_not
-from dupdash.rollover.checks.name_conflicts import refresh_conflicts
+from dupdash.rollover.checks.conflicts_between_rows import refresh_conflicts
 from dupdash.rollover.checks.plans import check_row_again
 from dupdash.rollover.models import Level, Plan, PlanState
 from dupdash.rollover.pages.access import with_plan
@@ -84,7 +84,7 @@ def _changed(request: PersonRequest, plan: Plan, anchor: str = "") -> HttpRespon
 
 
 def _back(request: PersonRequest, plan: Plan) -> str:
-    """Return the URL of the page of rows that the person came from."""
+    """Return the URL of the page of rows that the person came from; that of the first page if it is unknown."""
     wanted = request.POST.get("back") or request.GET.get("back", "")
     if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted

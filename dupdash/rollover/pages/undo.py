@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dupdash.duplication.batch import Batch
+from dupdash.duplication.batch_tables import Batch
 from dupdash.rollover import tasks
 from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
@@ -71,7 +71,7 @@ def confirm_undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResp
     if undo_batch.confirm(undo, actor=request.user):
         tasks.ask_for_work()
     else:
-        messages.info(request, "This was confirmed already.")
+        messages.info(request, "The deletion was confirmed already.")
     return see_other("rollover:undo", batch.pk, undo.pk)
 
 

@@ -1,4 +1,4 @@
-"""Reads a CSV file or an Excel workbook into a table of rows. Other packages use only this module."""
+"""Reads a CSV file or an Excel workbook into a table of rows. Other packages read files only through this module."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +52,10 @@ class Table:
 
 
 def read_table(content: bytes, *, rows_most: int) -> Table:
-    """Read a CSV file or an Excel workbook. Raises UnreadableFile."""
+    """Read a CSV file or an Excel workbook.
+
+    Raises UnreadableFile, also for a file with more than ``rows_most`` rows below its headings.
+    """
     records = read_workbook(content) if content.startswith((ZIP_START, OLE_START)) else read_delimited(content)
     filled = (record for record in records.rows if not record.is_blank)
     first = next(filled, None)

@@ -39,7 +39,7 @@ class AuditForm(forms.Form):
         return entries
 
     def query(self, **more: str) -> str:
-        """Return the filters as the query string of a URL."""
+        """Return the filters as the query string of a URL. ``more``: further parameters."""
         query = QueryDict(mutable=True)
         for name in self.fields:
             if value := self.data.get(name):

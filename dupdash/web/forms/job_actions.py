@@ -56,23 +56,22 @@ class SettleForm(forms.Form):
     )
     reason = forms.CharField(
         label="Evidence",
-        help_text="How you know. The activity of this job shows it.",
-        error_messages={"required": "Enter how you know."},
+        help_text="How you know this result. The activity of this job will show your text.",
+        error_messages={"required": "Enter how you know this result."},
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
 
     def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        likely = list(job.candidates)
-        if job.course_id and all(candidate["id"] != job.course_id for candidate in likely):
-            likely.insert(0, {"id": job.course_id, "fullname": "its own course", "shortname": "seen before"})
         courses = [
             (
                 str(candidate["id"]),
                 f"It is course {candidate['id']}, {quote_course(candidate['fullname'], candidate['shortname'])}",
             )
-            for candidate in likely
+            for candidate in job.candidates
         ]
+        if job.course_id and all(candidate["id"] != job.course_id for candidate in job.candidates):
+            courses.insert(0, (str(job.course_id), f"It is course {job.course_id}, which dupdash knows as the copy"))
         set_choices(self, "course", [*courses, (ANOTHER, "It is another course"), (NOT_MADE, "No copy was made")])
 
     def clean(self) -> dict[str, Any]:

@@ -52,8 +52,9 @@ class PreferencesForm(forms.Form):
     )
     toasts = forms.BooleanField(
         required=False,
-        label="Show a short message on the page I am on",
-        help_text="When one of your copies has ended, or a request needs your approval.",
+        label="Show a message on the page I am on",
+        help_text="When one of your copies was approved or refused, has ended or is unresolved, or when a request "
+        "needs your approval.",
     )
     shortcuts = forms.BooleanField(
         required=False,
@@ -117,7 +118,7 @@ class PreferencesForm(forms.Form):
                 choices=When.choices,
                 initial=when,
                 widget=forms.Select(attrs={"aria-label": label}),
-                error_messages={"invalid_choice": "Choose one of the three."},
+                error_messages={"invalid_choice": "Choose “immediately”, “in the daily summary” or “never”."},
             )
 
     def _field(self, whose: str, topic: Topic) -> BoundField | None:

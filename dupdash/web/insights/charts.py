@@ -255,6 +255,9 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _copies(days: dict[str, str], **filters: str) -> str:
-    """Return the URL of the list of copies, filtered to the copies behind one number of a chart."""
+    """Return the URL of the list of copies, filtered to the copies behind one number of a chart.
+
+    ``days``: the parameters for the days. ``filters``: the other parameters.
+    """
     query = urlencode({**filters, **days, "attempts": ALL_ATTEMPTS})
     return f"{reverse('jobs:list')}?{query}"

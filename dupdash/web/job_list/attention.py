@@ -18,7 +18,10 @@ FAILED_FOR = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason why jobs in a state need attention. An index finds these jobs, and contains them in this order."""
+    """A reason why jobs in ``state`` need attention.
+
+    ``where`` selects the jobs, and ``order`` is the order in which an index contains them.
+    """
 
     state: State
     where: Q

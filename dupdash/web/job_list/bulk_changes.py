@@ -26,10 +26,10 @@ from dupdash.web.presentation.error_messages import held_by, job_in_the_way, wor
 
 # One bulk action changes at most this many jobs, and starts no further change after this many seconds: each retry sends
 # a few requests to Moodle while the browser waits.
-AT_ONCE = 100
-SECONDS = 20.0
+CHANGES_MOST = 100
+CHANGING_LONGEST = 20.0
 # To count why jobs cannot be changed, at most this many of them are read for each alternative of the filter.
-EXAMINED = 300
+EXAMINED_MOST = 300
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
 STATES: dict[Action, frozenset[str]] = {
@@ -81,26 +81,29 @@ def offered(user: User) -> list[Action]:
 
 
 def choose(chosen: Found, order: Order, action: Action, user: User) -> Choice:
-    """Separate the jobs that an action can change from the others. The first jobs in the order come first."""
+    """Return the jobs that the action will change, and counts of the jobs that it cannot change.
+
+    Of the jobs that it can change, it will change the first CHANGES_MOST in ``order``.
+    """
     possible = POSSIBLE[action]
     if not access.may(user, action, DuplicationJob()):
         # This person may change only their own jobs.
         possible &= Q(requester=user)
-    changing = order.take(chosen.each(lambda jobs: jobs.filter(possible).only("pk")), AT_ONCE + 1)
-    first = tuple(load_jobs(job.pk for _, job in changing[:AT_ONCE]))
+    changing = order.take(chosen.each(lambda jobs: jobs.filter(possible).only("pk")), CHANGES_MOST + 1)
+    first = tuple(load_jobs(job.pk for _, job in changing[:CHANGES_MOST]))
     reasons: Counter[str] = Counter()
     complete = True
     for alternative in chosen.alternatives:
         # The ids first: usually there are none, and an index is enough to find that out.
-        ids = list(alternative.exclude(possible).order_by().values_list("pk", flat=True)[:EXAMINED])
+        ids = list(alternative.exclude(possible).order_by().values_list("pk", flat=True)[:EXAMINED_MOST])
         others = DuplicationJob.objects.only("state", "requester_id", "is_retried").in_bulk(ids)
         reasons.update(_why_not(job, action, user) for job in others.values())
-        complete &= len(ids) < EXAMINED
+        complete &= len(ids) < EXAMINED_MOST
     return Choice(
         first,
         _counted(Counter(State(job.state).label.lower() for job in first)),
         _counted(reasons, more="" if complete else " or more"),
-        more=len(changing) > AT_ONCE,
+        more=len(changing) > CHANGES_MOST,
     )
 
 
@@ -129,7 +132,7 @@ def do(chosen: list[DuplicationJob], action: Action, user: User) -> Result:
 
 
 def _one_by_one(chosen: list[DuplicationJob], user: User, act: Callable[[DuplicationJob], object]) -> Result:
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + CHANGING_LONGEST
     result = Result(0, [], 0, "")
     for number, job in enumerate(chosen):
         if time.monotonic() > until:

@@ -50,7 +50,7 @@ def assignees() -> Choices:
 
 
 def categories(own: JobQuerySet | None) -> Choices:
-    """Return the categories, by their latest names."""
+    """Return the categories, by their latest names. ``own``: the jobs that the person may see; None: all jobs."""
     if own is None:
         latest = f"SELECT category_name FROM {_JOBS} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"  # noqa: S608
         names = dict(_distinct_values("category_id", more=f"({latest})"))

@@ -11,7 +11,7 @@ from dupdash.web.csv_files import Cell, with_zone
 from dupdash.web.job_list.choices import cause_of
 from dupdash.web.job_list.orders import Order
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.moodle_report import missing_line, pointing
+from dupdash.web.presentation.plugin_report import missing_line, pointing
 
 AT_A_TIME = 500
 # The maximum length of a spreadsheet cell.
@@ -65,7 +65,7 @@ def columns(*, raw: bool) -> list[Column]:
 
 
 def lines(jobs: JobQuerySet, order: Order, chosen: Sequence[Column]) -> Iterator[list[Cell]]:
-    """Yield the lines of all jobs in this order. Only the needed columns are read: less than half of each row."""
+    """Yield the lines of the jobs in ``order``. Only the needed columns are read: less than half of each row."""
     jobs = (
         jobs.select_related("requester")
         .annotate(is_compared=F("verification__complete"), why_not_compared=F("verification__why_not"))
@@ -95,9 +95,9 @@ def _missing(job: DuplicationJob) -> str:
 
 
 def _links(job: DuplicationJob) -> str:
-    # An empty MoodleHealth, because the page of an activity is not in the file, and its address would need a query.
+    # An empty MoodleHealth, because the page of an activity is not in the file, and its URL would need a query.
     found = (pointing(one, MoodleHealth()) for one in _reported(job, "pointing"))
-    return "; ".join(f"{one.what}: {one.name} {one.address}" for one in found)
+    return "; ".join(f"{one.what}: {one.name} {one.target}" for one in found)
 
 
 def _activity_ids(job: DuplicationJob) -> str:

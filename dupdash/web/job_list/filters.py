@@ -188,7 +188,7 @@ class ListForm(forms.Form):
 
     @property
     def _is_restricted(self) -> bool:
-        """Whether anything but the search narrows the list. Earlier attempts may be left out."""
+        """Whether anything but the search narrows the list. That earlier attempts are left out does not count."""
         return bool(set(self.query()) - {"q", "sort", "attempts"}) or not access.sees_all_jobs(self._user)
 
     def found_and_counted(self, search: str = "") -> tuple[Found, int | None]:
@@ -241,7 +241,11 @@ class ListForm(forms.Form):
         )
 
     def _latest_attempts(self) -> Q:
-        """Return only the latest attempt at each copy, unless the person asks for all or searches for an id."""
+        """Return the condition for the latest attempt at each copy.
+
+        It is empty, so that earlier attempts match, too, if the person asks for all attempts, filters for a state in
+        WITH_EARLIER_ATTEMPTS, or searches for an id.
+        """
         given = self.cleaned_data
         everything = given["attempts"] == ALL_ATTEMPTS or given["state"] in WITH_EARLIER_ATTEMPTS
         return Q() if everything or names_a_job(given["q"]) else Q(is_retried=False)

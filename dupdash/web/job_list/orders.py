@@ -69,7 +69,10 @@ class Part:
         return jobs.annotate(sort_value=value).filter(self.where).order_by(f"{sign}sort_value", f"{sign}id")
 
     def take(self, found: "Found", count: int, after: Key | None, *, backwards: bool) -> list[DuplicationJob]:
-        """Return up to ``count`` jobs that follow a position in this part, or precede it."""
+        """Return up to ``count`` jobs of this part that follow the position ``after``, or precede it if ``backwards``.
+
+        Without a position, the jobs are those at the beginning, or at the end.
+        """
         if found.size in NEAR and not self.is_small:
             taken = self._take_near(found, count, after, backwards=backwards)
             if taken is not None:
@@ -81,7 +84,7 @@ class Part:
     def _take_near(
         self, found: "Found", count: int, after: Key | None, *, backwards: bool
     ) -> list[DuplicationJob] | None:
-        """Return what ``take`` returns if the next NEAR rows of this order contain it; otherwise None.
+        """Return what ``take`` returns if the next NEAR rows in the order of this part contain it; otherwise None.
 
         They usually do if many jobs match. If they do not, reading on could read the whole table.
         """
@@ -101,7 +104,10 @@ class Part:
         return None
 
     def _beyond(self, jobs: JobQuerySet, after: Key | None, *, backwards: bool) -> JobQuerySet:
-        """Return the jobs that follow a position in this order, or precede it. ``jobs`` have a ``sort_value``."""
+        """Return the jobs that follow the position ``after`` in this part, or precede it if ``backwards``.
+
+        The ``jobs`` have a ``sort_value``. Without a position, all of them are returned.
+        """
         if after is None:
             return jobs
         further = "lt" if self.descending != backwards else "gt"
@@ -170,9 +176,10 @@ class Order:
     def take(
         self, found: Found, count: int, after: Key | None = None, *, backwards: bool = False
     ) -> list[tuple[Key, DuplicationJob]]:
-        """Return up to ``count`` jobs that follow a position in this order, or precede it.
+        """Return up to ``count`` jobs that follow the position ``after`` in this order, or precede it if ``backwards``.
 
-        Each part is a query. A job that moves to another part between two queries may be missing.
+        Without a position, the jobs are those at the beginning, or at the end. Each part is a query. A job that moves
+        to another part between two queries may be missing.
         """
         taken: list[tuple[Key, DuplicationJob]] = []
         for number, part in sorted(enumerate(self.parts), reverse=backwards):
@@ -247,7 +254,7 @@ ORDERS: dict[str, Order] = {
 
 
 def reverse_of(name: str) -> str:
-    """Return the same order the other way round."""
+    """Return the name of the same order the other way round."""
     return name.removeprefix("-") if name.startswith("-") else f"-{name}"
 
 
@@ -288,7 +295,7 @@ def _page(shown: list[tuple[Key, DuplicationJob]], *, previous: bool, following:
 
 
 def load_jobs(ids: Iterable[str]) -> list[DuplicationJob]:
-    """Return the jobs with all columns and people, in this order, without those that were deleted meanwhile."""
+    """Return the jobs with all columns and people, in the order of ``ids``. Jobs that no longer exist are missing."""
     ids = list(ids)
     found = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(ids)
     return [found[job_id] for job_id in ids if job_id in found]

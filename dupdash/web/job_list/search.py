@@ -18,9 +18,9 @@ WORDS_MOST = 8
 _WORD = re.compile(r'"([^"]+)"|(\S+)')
 # Quotation marks around a pasted name; apostrophes within a name are folded (duplication/search_text.py).
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
-# Finds the id of a job or of a Moodle course in a pasted address.
-_JOB_ADDRESS = re.compile(r"\S*/jobs/([0-9a-f]{32})\b\S*")
-_COURSE_ADDRESS = re.compile(r"\S*/course/(?:view|edit)\.php\?(?:\S*?&)?id=(\d+)\S*")
+# Finds the id of a job or of a Moodle course in a pasted URL.
+_JOB_URL = re.compile(r"\S*/jobs/([0-9a-f]{32})\b\S*")
+_COURSE_URL = re.compile(r"\S*/course/(?:view|edit)\.php\?(?:\S*?&)?id=(\d+)\S*")
 _START_OF_ID = re.compile(r"[0-9a-f]{6,32}")
 # A shorter text is not searched in the explanations of failures.
 A_SENTENCE = 12
@@ -39,13 +39,16 @@ def words_in(text: str) -> list[str]:
     Single characters are left out unless they are an id: most jobs contain them.
     """
     text = "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST]
-    text = _COURSE_ADDRESS.sub(r"\1", _JOB_ADDRESS.sub(r"\1", text)).translate(_QUOTES)
+    text = _COURSE_URL.sub(r"\1", _JOB_URL.sub(r"\1", text)).translate(_QUOTES)
     found = (fold_text(quoted or plain).strip(' "') for quoted, plain in _WORD.findall(text))
     return [word for word in found if len(word) > 1 or as_id(word) is not None][:WORDS_MOST]
 
 
 def matching(text: str, *, scanned: bool) -> Q:
-    """Return the jobs in which every word of ``text`` occurs; all jobs if it has no words."""
+    """Return the condition for the jobs in which every word of ``text`` occurs; an empty one if it has no words.
+
+    ``scanned``: read the texts of the jobs instead of the text index.
+    """
     words = words_in(text)
     if not words:
         return Q()
@@ -110,7 +113,7 @@ def _with_id(word: str) -> Q:
 
 
 def _explained_by(text: str) -> Q:
-    """Return the failed jobs whose explanation contains the text."""
+    """Return the condition for the failed jobs whose explanation contains ``text``; an empty one if there is none."""
     sought = fold_text(" ".join(text.split()))
     if len(sought) < A_SENTENCE:
         return Q()

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from dupdash.duplication.models import JobQuerySet
-from dupdash.duplication.search_index import SHORTEST as SHORTEST_IN_INDEX
-from dupdash.duplication.search_index import has_sqlite_index
+from dupdash.duplication.search_index import PART_LEAST, has_sqlite_index
 from dupdash.web.job_list.search import choose_lookup, words_in
 
 # A shorter word has halves that occur everywhere.
-SHORTEST = 5
-SHORTEST_HALF = 2
+WORD_LEAST = 5
+HALF_LEAST = 2
 # The latest jobs with a candidate word that are read.
 READ = 500
 
@@ -37,10 +36,10 @@ def _known(word: str, jobs: JobQuerySet) -> str:
     """Return the word if a job contains it, otherwise the closest word that a job contains, or "" if there is none."""
     if jobs.filter(_contains(word, jobs)).exists():
         return word
-    if len(word) < SHORTEST:
+    if len(word) < WORD_LEAST:
         return ""
     middle = len(word) // 2
-    halves = [half for half in (word[:middle], word[middle:]) if len(half) >= SHORTEST_HALF]
+    halves = [half for half in (word[:middle], word[middle:]) if len(half) >= HALF_LEAST]
     candidates: Counter[str] = Counter()
     for half in halves:
         texts = jobs.filter(_contains(half, jobs))
@@ -64,7 +63,7 @@ def _contains(part: str, jobs: JobQuerySet) -> Q:
 
     SQLite finds parts of two characters sooner in the texts than in the index.
     """
-    is_short = len(part) < SHORTEST_IN_INDEX and has_sqlite_index()
+    is_short = len(part) < PART_LEAST and has_sqlite_index()
     if is_short or choose_lookup([part], jobs, restricted=True).reads_texts:
         return Q(search_text__contains_all_scanned=[part])
     return Q(search_text__contains_all=[part])

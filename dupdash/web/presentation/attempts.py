@@ -45,7 +45,10 @@ def attempts_of(job: DuplicationJob) -> Attempts | None:
 
 
 def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return the number of the attempt for each job that is a retry. One query is needed for each step back."""
+    """Return the number of the attempt for each job that is a retry, keyed by job id; at most ATTEMPTS_MOST.
+
+    One query is needed for each step back.
+    """
     before: dict[str, str] = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
     numbers = dict.fromkeys(before, 1)
     while before and max(numbers.values()) < ATTEMPTS_MOST:

@@ -59,7 +59,10 @@ class Outcome:
 
 
 def outcome_of(job: DuplicationJob, health: MoodleHealth, reader: Reader, *, raw: bool) -> Outcome:
-    """Return the outcome as ``reader`` may see it. ``raw`` adds Moodle's error messages, for staff only."""
+    """Return the outcome as ``reader`` may see it.
+
+    ``raw`` adds Moodle's error messages and the candidates, for administrators and the help desk only.
+    """
     shown = raw and job.state in (State.UNRESOLVED, State.FAILED)
     made = job.verification if not why_not_verified(job.verification) else None
     return Outcome(
@@ -190,7 +193,10 @@ def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str
 
 
 def _section(type: str) -> str:
-    """Return the label of a section: its number, or "Subsection" for a section inside an activity."""
+    """Return the label of a section: its number, or "Subsection" for a section inside an activity.
+
+    ``type``: the number or, for a subsection, the plugin of the activity, as ``comparison.compare`` reports them.
+    """
     return f"Section {isolate(type)}" if type.isdecimal() else "Subsection"
 
 
@@ -200,7 +206,7 @@ def _line(what: str, entry: dict[str, Any]) -> str:
 
 
 def _details(job: DuplicationJob) -> str:
-    """Return the stored code and message of a failure that was not an error of Moodle."""
+    """Return the stored code and message of a failure that was not an error of Moodle; "" for other jobs."""
     if job.moodle_error or not (job.failure_code or job.failure_message):
         return ""
     return f"{job.failure_code or 'no error code'}\n{job.failure_message}".strip()

@@ -60,7 +60,7 @@ TAKEN_SHOWN = 2
 class TakenName:
     """A taken short name, and the job that has it.
 
-    If the reader may not see the job, the fields of the job are empty.
+    If no job has it, or if the reader may not see the job, the fields of the job are empty.
     """
 
     shortname: str
@@ -158,7 +158,8 @@ def preview(
 def taken_names(shortnames: Iterable[str], user: User) -> tuple[TakenName, ...]:
     """Return the last TAKEN_SHOWN of these short names, each with the job that has it.
 
-    That job reserves the name, or made the course with this name. It is left out if this person may not see it.
+    That job reserves the name, or made the course with this name. If there is no such job, or if this person may not
+    see it, the fields of the job are empty.
     """
     found = []
     for shortname in list(shortnames)[-TAKEN_SHOWN:]:

@@ -100,7 +100,7 @@ def status_of(job: DuplicationJob, health: MoodleHealth, viewer: User, no_worker
 
 
 def _poll(job: DuplicationJob) -> str:
-    """Return how often the page polls; empty for a job that has ended."""
+    """Return how often the page polls, in the syntax of htmx; "" for a job that has ended."""
     if job.is_terminal:
         return ""
     if job.state == State.AWAITING_APPROVAL:

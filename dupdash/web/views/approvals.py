@@ -31,18 +31,18 @@ from dupdash.web.decorators import part_of, require_safe_or_POST, with_job
 from dupdash.web.form_choices import categories_of
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.presentation.waiting_requests import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.responses import PersonRequest, partial, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.undo import UNDO_FOR, offer_undo
 
 # The number of requests on one page. One request fills the screen of a phone.
 PAGE = 10
-AT_ONCE = 100
+DECISIONS_MOST = 100
 # If several requests are decided together, the message names this many of them.
-NAMED = 3
+NAMED_MOST = 3
 VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
 
 
@@ -81,7 +81,7 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
     """Approve or refuse the selected requests. A GET shows the confirmation, which names them."""
     given = request.POST if request.method == "POST" else request.GET
     verb = VERBS.get(given.get("verb", ""))
-    ids = [text for text in given.getlist("job") if is_job_id(text)][:AT_ONCE]
+    ids = [text for text in given.getlist("job") if is_job_id(text)][:DECISIONS_MOST]
     if verb is None or not ids:
         messages.info(request, "No request was selected. Select requests first, then approve or refuse them.")
         return see_other("approvals")
@@ -155,9 +155,12 @@ def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, 
 
 
 def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, word: str) -> None:
-    """Show a message that names the decided requests. After an approval it offers to undo it for a few seconds."""
-    names = ", ".join(quote_course(job.fullname, job.shortname) for job in done[:NAMED])
-    more = f" and {len(done) - NAMED} more" if len(done) > NAMED else ""
+    """Show a message that names the decided requests. After an approval, the message offers to undo it.
+
+    ``word``: the decision as a participle, "approved" or "refused".
+    """
+    names = ", ".join(quote_course(job.fullname, job.shortname) for job in done[:NAMED_MOST])
+    more = f" and {len(done) - NAMED_MOST} more" if len(done) > NAMED_MOST else ""
     words = f"{names}{more} {'is' if len(done) == 1 else 'are'} {word}."
     if verb == Action.APPROVE:
         ids = " ".join(job.pk for job in done)
@@ -169,7 +172,7 @@ def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, wo
 @require_POST
 def undo_approvals(request: PersonRequest) -> HttpResponse:
     """Undo several approvals that were made together."""
-    ids = [text for text in request.POST.get("jobs", "").split() if is_job_id(text)][:AT_ONCE]
+    ids = [text for text in request.POST.get("jobs", "").split() if is_job_id(text)][:DECISIONS_MOST]
     undone = late = 0
     for job in DuplicationJob.objects.filter(pk__in=ids):
         try:

@@ -12,13 +12,13 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.web.converters import is_job_id
 from dupdash.web.decorators import require_safe_or_POST
-from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import Found
 from dupdash.web.presentation.confirmations import after_cancelling_all
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.views.jobs import list_url
 
 # The session stores the result of the last bulk action under this key, for the page that shows it.
@@ -37,7 +37,7 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
     visible = access.visible_jobs(request.user)
     if request.method == "POST":
         confirmed = visible.filter(pk__in=_ids(given.get("jobs", "").split())).select_related("requester", "assignee")
-        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_changes.AT_ONCE)]
+        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_changes.CHANGES_MOST)]
         result = bulk_changes.do(chosen, action, request.user)
         request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
         return see_other("jobs:bulk_result")

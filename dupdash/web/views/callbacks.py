@@ -1,4 +1,4 @@
-"""Sets and tests the callback address of an API token, and sends a callback of a job again."""
+"""Sets and tests the callback URL of an API token, and sends a callback of a job again."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,17 +18,17 @@ from dupdash.web.responses import PersonRequest, no_store, see_other
 
 @require_safe_or_POST
 def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
-    """Show and change the callback address of a token, and show the secret that signs its callbacks."""
+    """Show and change the callback URL of a token, and show the secret that signs its callbacks."""
     token = get_object_or_404(ApiToken.objects.usable(), pk=token_id, owner=request.user)
     current = CallbackDefault.objects.filter(token=token).first()
     form = CallbackForm(request.POST or None, initial={"address": current.address if current else ""})
     if request.method == "POST" and form.is_valid():
-        address = form.cleaned_data["address"]
+        url = form.cleaned_data["address"]
         if "test" in request.POST:
-            form.test_result = sender.send_test(address, token) or "ok"
+            form.test_result = sender.send_test(url, token) or "ok"
         else:
-            _store(token, address)
-            messages.success(request, f"The callback address was {'saved' if address else 'removed'}.")
+            _store(token, url)
+            messages.success(request, f"The callback URL was {'saved' if url else 'removed'}.")
             return see_other("tokens")
     context = {"form": form, "token": token, "secret": secret_of(token)}
     return no_store(render(request, "callbacks/token.html", context, status=422 if form.errors else 200))
@@ -43,8 +43,8 @@ def send_again(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return see_other("jobs:job", job.pk)
 
 
-def _store(token: ApiToken, address: str) -> None:
-    if address:
-        CallbackDefault.objects.update_or_create(token=token, defaults={"address": address})
+def _store(token: ApiToken, url: str) -> None:
+    if url:
+        CallbackDefault.objects.update_or_create(token=token, defaults={"address": url})
     else:
         CallbackDefault.objects.filter(token=token).delete()

@@ -19,20 +19,20 @@ from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web.decorators import part_of, with_job
 from dupdash.web.forms.follow_up import FollowUpForm
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import actions
 from dupdash.web.presentation.approval import approval_of
 from dupdash.web.presentation.attempts import attempts_of
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.moodle_report import report_of
 from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
+from dupdash.web.presentation.plugin_report import report_of
 from dupdash.web.presentation.requested_settings import settings_in_words
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.ticket_summary import summary
 from dupdash.web.presentation.timeline import timeline
 from dupdash.web.presentation.worker_notice import WorkerNotice, needs_worker, worker_notice
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
+from dupdash.web.stored_health import health_of
 
 
 @with_job
@@ -117,7 +117,7 @@ def _rest_context(request: PersonRequest, job: DuplicationJob, health: MoodleHea
     return {
         "source_url": course_url(job.source_id, health),
         "outcome": outcome_of(job, health, reader_of(job, user, may_delete_courses=health.may_delete), raw=raw),
-        "moodle_report": report_of(job, health),
+        "plugin_report": report_of(job, health),
         "timeline": timeline(events, raw=raw),
         "summary": _summary(request, job, events, health),
         "actions": actions(job, user, health),

@@ -23,7 +23,6 @@ from dupdash.duplication.request import InvalidRequest
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import require_safe_or_POST, with_job
 from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error, words_of_problems
@@ -31,6 +30,7 @@ from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.undo import UNDO_FOR, offer_undo
 
 # The confirmations of these actions show the courses that may be the copy, with the reasons.

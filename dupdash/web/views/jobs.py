@@ -17,7 +17,6 @@ from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
 from dupdash.web.decorators import part_of
-from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes, export, filters
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, load_jobs, page_of, reverse_of
@@ -26,6 +25,7 @@ from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
+from dupdash.web.stored_health import health_of
 
 NEWER_COUNTED = 99
 
@@ -169,7 +169,11 @@ def _newest(jobs: JobQuerySet) -> datetime | None:
 
 
 def live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
-    """Return the context of ``jobs/_live.html``, which polls the unfinished rows. ``newer``: newer requests."""
+    """Return the context of ``jobs/_live.html``, which polls the unfinished rows.
+
+    ``newest``: when the newest job of the list was requested. ``newer``: the number of jobs that were requested since
+    then.
+    """
     unfinished = [row for row in shown if not row.finished]
     seen = digest(tuple(unfinished), newer)
     query: list[tuple[str, str]] = [("job", row.id) for row in unfinished]

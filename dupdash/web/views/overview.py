@@ -9,11 +9,11 @@ from dupdash.accounts import access
 from dupdash.duplication.queue import worker_status
 from dupdash.notifications.mail_status import mail_problems
 from dupdash.web.decorators import part_of
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.overview import figures, sections, site_of
 from dupdash.web.presentation.worker_notice import worker_notice
 from dupdash.web.responses import PersonRequest, no_content, partial
+from dupdash.web.stored_health import health_of
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""Resets forgotten passwords by mail, with Django's views. The response is the same for every email address."""
+"""Resets forgotten passwords by email, with Django's views. The response is the same for every email address."""
 
 from typing import Any
 
@@ -36,12 +36,12 @@ class Request(_LocalPasswordsOnly, auth.PasswordResetView):
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         request_reset(form.cleaned_data["email"], client_address(self.request))
-        # Skips Django's form_valid, which would look up the account and send the mail within this request.
+        # Skips Django's form_valid, which would look up the account and send the email within this request.
         return super(auth.PasswordResetView, self).form_valid(form)
 
 
 class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
-    """The page that the link in the mail opens. Django moves the secret from its URL into the session first."""
+    """The page that the link in the email opens. Django moves the secret from its URL into the session first."""
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         response = super().form_valid(form)

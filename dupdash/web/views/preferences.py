@@ -1,4 +1,4 @@
-"""Shows and saves a person's preferences, and answers the poll of every page for short messages and the banner."""
+"""Shows and saves a person's preferences, and answers the poll of every open page for a toast and a changed banner."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -28,11 +28,11 @@ def preferences(request: PersonRequest) -> HttpResponse:
 
 @require_safe
 def news(request: PersonRequest) -> HttpResponse:
-    """Answer the poll of every page: a new short message for this person, and the banner if it has changed.
+    """Answer the poll of every page: a new toast for this person, and the banner if it has changed.
 
-    Most answers are empty. Each message is sent once.
+    Most answers are empty. Each toast is sent once.
     """
-    # Every open page polls this address, so the counters of calls to Moodle are stored regularly.
+    # Every open page polls this URL, so the counters of calls to Moodle are stored regularly.
     COUNTERS.write_if_due()
     told = toast_for(request.user)
     shown = request.GET.get("banner")

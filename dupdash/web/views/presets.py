@@ -11,10 +11,10 @@ from dupdash.duplication.name_display import isolate
 from dupdash.moodle.driver_abilities import Driver
 from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.forms.presets import PresetForm
-from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.undo import offer_undo
 
 

@@ -25,7 +25,6 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
-from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
@@ -34,6 +33,7 @@ from dupdash.web.presentation.options import switches, why_disabled
 from dupdash.web.presentation.preview import Preview
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.short_names import is_free
+from dupdash.web.stored_health import health_of
 from dupdash.web.views.request_parts import free_name, preview_for
 
 # Buttons that reload the form without checking it, for browsers without scripts.
@@ -211,10 +211,10 @@ def _send(form: RequestForm, user: User, before: DuplicationJob | None) -> Submi
 def _sent_before(draft: Draft, user: User) -> tuple[DuplicationJob | None, Draft]:
     """Return the job that an earlier submission of this form created, if any, and the draft with an unused key.
 
-    After the browser's "back", a person may send the same form again, for the same copy or, with changes, for another
-    one. The key of that other copy is derived from the id of the previous job. So a form whose answer was lost can be
-    sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle must be asked for the source and
-    does not answer.
+    The key is an idempotency key. After the browser's "back", a person may send the same form again, for the same copy
+    or, with changes, for another one. The key of that other copy is derived from the id of the previous job. So a form
+    whose answer was lost can be sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle
+    must be asked for the source and does not answer.
     """
     while (job := idempotency.job_with_key(draft.idempotency_key, actor=user)) is not None:
         if idempotency.asks_for(job, draft, _source_id(draft, job)):

@@ -20,11 +20,11 @@ from dupdash.web.decorators import part_of
 from dupdash.web.earlier_copies import Target
 from dupdash.web.form_choices import FormChoices, problems_shown
 from dupdash.web.forms.request import RequestForm
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.error_messages import words_of_problem
 from dupdash.web.presentation.preview import Preview, preview
 from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
+from dupdash.web.stored_health import health_of
 
 
 @part_of("jobs:request")
@@ -130,7 +130,10 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
 
 
 def free_name(shortname: str, problem: Problem) -> str:
-    """Return a free short name if ``problem`` says that this one is taken. Returns "" if Moodle does not answer."""
+    """Return a free short name if ``problem`` says that ``shortname`` is taken.
+
+    Returns "" for another problem, if no free name was found, or if Moodle does not answer.
+    """
     if problem.code != "shortnametaken":
         return ""
     try:

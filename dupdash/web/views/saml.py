@@ -34,7 +34,8 @@ View = Callable[[HttpRequest], HttpResponse]
 def _with_provider(view: View) -> View:
     """Wrap a view for SAML.
 
-    Without a configured provider it answers 404. An answer of the provider that is refused is logged and explained.
+    Without a configured provider the wrapped view answers 404. An answer of the provider that is refused is logged and
+    explained to the person.
     """
 
     @wraps(view)
@@ -55,10 +56,10 @@ def _with_provider(view: View) -> View:
 @_with_provider
 def start(request: HttpRequest) -> HttpResponse:
     """Send the person to the provider. The session stores the request, so that it can be answered only once."""
-    address, request_id = saml.request_to_provider()
+    url, request_id = saml.request_to_provider()
     provider = get_adapter().get_provider(request, SAML_PROVIDER)
     provider.stash_redirect_state(request, AuthProcess.LOGIN, wanted_page(request), None, state_id=request_id)
-    return HttpResponseRedirect(address)
+    return HttpResponseRedirect(url)
 
 
 @csrf_exempt

@@ -28,7 +28,7 @@ _BAD_ANSWER = (RequestException, LookupError, ValueError, TypeError, AttributeEr
 
 
 def _with_provider(view: View) -> View:
-    """Wrap a view, to show a page if the provider does not answer or its answer is invalid."""
+    """Wrap a view, to show a page with the reason if the provider does not answer or its answer is invalid."""
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
@@ -78,9 +78,9 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """Redirect to the provider's sign-out page, if it has one. The person is already signed out of dupdash."""
     provider = get_adapter().get_provider(request, PROVIDER)
     config = provider.get_oauth2_adapter(request).openid_config
-    address = config.get("end_session_endpoint")
-    if not isinstance(address, str) or not address.startswith(("https://", "http://")):
+    url = config.get("end_session_endpoint")
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         return see_other("login")
     back = f"{settings.SITE_URL}{reverse('login')}"
     query = urlencode({"client_id": settings.OIDC_CLIENT_ID, "post_logout_redirect_uri": back})
-    return HttpResponseRedirect(f"{address}{'&' if '?' in address else '?'}{query}")
+    return HttpResponseRedirect(f"{url}{'&' if '?' in url else '?'}{query}")

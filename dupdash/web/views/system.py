@@ -4,11 +4,11 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation import system as presentation
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.presentation.overview import site_of
 from dupdash.web.responses import PersonRequest
+from dupdash.web.stored_health import health_of
 
 
 @require_safe

@@ -74,7 +74,10 @@ def _see_new_token(request: HttpRequest, token: ApiToken, text: str) -> HttpResp
 
 
 def _new_token(request: PersonRequest) -> dict[str, object]:
-    """Return the token that this person just created, with its text; empty if there is none."""
+    """Return the token that this person created in the last SHOWN_WITHIN seconds, and its text, the secret string.
+
+    The cookie contains the text, because the database does not. Returns an empty dictionary if there is no such token.
+    """
     try:
         token_id, text = signing.loads(request.COOKIES.get(NEW_TOKEN, ""), salt=SALT, max_age=SHOWN_WITHIN)
     except (signing.BadSignature, TypeError, ValueError):

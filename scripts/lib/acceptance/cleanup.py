@@ -10,10 +10,10 @@ from .copies import ENDED, SUCCEEDED, CopyRequest, Job
 from .moodle import Course, MoodleClient
 
 # After an interrupted run: the seconds to wait for unfinished copies, and the seconds between two checks.
-SETTLE_LIMIT = 120.0
+SETTLE_LONGEST = 120.0
 SETTLE_EVERY = 3.0
 # The seconds after which a course with a temporary name is no longer considered a running copy of somebody else.
-STRANGER_LIMIT = 15.0
+STRANGER_WAIT = 15.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def wait_for_unfinished(client: MoodleClient, jobs: Iterable[Job], sleep: Callab
     twice. These lookups can break the copy. This does no harm, because the copy is deleted in any case.
     """
     waiting, seen = {job.shortname for job in jobs}, set[str]()
-    deadline = time.monotonic() + SETTLE_LIMIT
+    deadline = time.monotonic() + SETTLE_LONGEST
     while waiting and time.monotonic() < deadline:
         sleep(SETTLE_EVERY)
         found = {shortname for shortname in waiting if client.courses_named(shortname)}
@@ -52,7 +52,7 @@ def find_leftovers(
     unknown = [course for course in new if course not in own and _temporary(course, sources)]
     if unknown:
         # A complete copy of somebody else no longer has a temporary name.
-        time.sleep(STRANGER_LIMIT)
+        time.sleep(STRANGER_WAIT)
         unknown = [course for course in unknown if client.course(course.id) == course]
     return Leftovers(own, tuple(unknown))
 

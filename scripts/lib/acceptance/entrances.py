@@ -16,7 +16,7 @@ from .settings import Site
 
 USER = "acceptance"
 PASSWORD = "acceptance-Passw0rd"
-COMMAND_LIMIT = 120.0
+COMMAND_LONGEST = 120.0
 # These switches must be set first. When the form is shown again, the switches that need them are enabled.
 ROUNDS = 3
 BAD_ARGUMENTS = 2
@@ -142,8 +142,8 @@ class Dupdash:
 
     def _run_command(self, request: CopyRequest) -> None:
         child = self._children.start("manage.py duplicate", [*self._command(request), "--no-wait"], self._log())
-        if not child.wait(COMMAND_LIMIT):
-            raise child.failure(f"did not end within {COMMAND_LIMIT:.0f} seconds")
+        if not child.wait(COMMAND_LONGEST):
+            raise child.failure(f"did not end within {COMMAND_LONGEST:.0f} seconds")
         self._children.stop(child)
         if child.status == BAD_ARGUMENTS:
             raise Refused(child.output().strip())

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from ..cli import step
 from ..processes import POLL_INTERVAL, ManagedProcess, ProcessGroup, require_running
-from ..services import MANAGE, START_LIMIT, Installation, migrate, start_worker_and_web
+from ..services import MANAGE, START_LONGEST, Installation, migrate, start_worker_and_web
 from .comparison import Comparison
 from .copies import ENDED, CopyRequest, Entrance, Job, Outcome, Refused, RefusedIf
 from .entrances import PASSWORD, USER, Dupdash
@@ -63,8 +63,8 @@ class Run:
         }
         log = self._installation.folder / "user.log"
         user = ["createsuperuser", "--no-input", "--username", USER, "--email", "acceptance@example.edu"]
-        children.run("createsuperuser", [*MANAGE, *user], START_LIMIT, log)
-        children.run("api_token", [*MANAGE, "api_token", "create", USER, "--label", "acceptance"], START_LIMIT, log)
+        children.run("createsuperuser", [*MANAGE, *user], START_LONGEST, log)
+        children.run("api_token", [*MANAGE, "api_token", "create", USER, "--label", "acceptance"], START_LONGEST, log)
         return log.read_text().split()[-1]
 
     def _run_stage(self, stage: Stage, children: ProcessGroup, token: str) -> None:

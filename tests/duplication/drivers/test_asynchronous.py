@@ -229,7 +229,7 @@ def test_running_restore_is_no_partial_course(moodle: Moodle, clock: Clock) -> N
         assert (job.state, job.left_partial_course) == (State.CHECKING, False), timeline_of(job)
 
 
-def test_start_answered_with_the_id_of_another_copy(moodle: Moodle, clock: Clock) -> None:
+def test_start_answered_with_the_id_of_another_copy_is_checked(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", function=START, count=1)
     first = run_worker(submit("BIO101-2026S1", "OLD-1"))
     followed_to_the_end(first, moodle, clock)
@@ -443,7 +443,7 @@ def test_copy_with_an_unknown_id_does_not_stop_the_others(plugin: Moodle, clock:
         check_next(forgotten, clock)
         other.refresh_from_db()
         assert (forgotten.state, other.state) == (State.CHECKING, State.RUNNING)
-        assert "no longer knows unknown" in reason(forgotten, "checking")
+        assert "no longer knows the duplication unknown" in reason(forgotten, "checking")
 
 
 def test_statuses_are_read_one_by_one_when_the_list_is_refused(plugin: Moodle, clock: Clock) -> None:

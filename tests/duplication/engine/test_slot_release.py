@@ -91,7 +91,7 @@ def test_job_is_finished_by_the_sweep_after_a_crash(moodle: Moodle, clock: Clock
 def test_worker_takes_the_next_job_in_line_itself(
     moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "TASK_LIMIT", 300.0)
+    monkeypatch.setattr(tasks, "TASK_LONGEST", 300.0)
     settings.MOODLE_CONCURRENCY = 1
     waiting = [submit("BIO101-2026S1", f"NEW-{number}") for number in range(3)]
     before = messages()

@@ -18,7 +18,7 @@ from dupdash.moodle import parsing
 from dupdash.moodle.options import defaults
 from dupdash.moodle.records import Activity, Contents
 from dupdash.moodle.records import Section as ReadSection
-from dupdash.moodle.storable import storable_json
+from dupdash.moodle.unstorable_characters import storable_json
 from dupdash.sandbox.records import Module, Section
 from tests.captures import capture
 from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit, working_on

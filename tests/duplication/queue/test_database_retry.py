@@ -26,7 +26,7 @@ def test_read_only_database_is_awaited() -> None:
 
 
 def test_error_is_raised_when_the_database_stays_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_retry, "DATABASE_WAIT_LIMIT", 0)
+    monkeypatch.setattr(database_retry, "DATABASE_WAIT_LONGEST", 0)
 
     def write() -> None:
         raise OperationalError("the database is gone")

@@ -10,8 +10,8 @@ import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
-from dupdash.duplication.batch import Batch
 from dupdash.duplication.batch_actions import spread_out
+from dupdash.duplication.batch_tables import Batch
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import lanes
 from dupdash.duplication.queue.dispatch import dispatch

@@ -9,7 +9,7 @@ from django.utils import timezone
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import worker_status
 from dupdash.moodle.errors import ConfigurationFault
-from dupdash.operations.findings import Finding, Level
+from dupdash.operations.host_findings import Finding, Level
 from dupdash.operations.moodle_findings import examine_moodle
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.errors import MoodleError
-from dupdash.operations.findings import Finding, Level, examine_host
+from dupdash.operations.host_findings import Finding, Level, examine_host
 from dupdash.operations.moodle_findings import examine_moodle
 from dupdash.operations.trial_copy import try_copy
 

@@ -22,7 +22,7 @@ from dupdash.moodle import options
 from dupdash.rollover.batches.progress import current_jobs, totals_of
 from dupdash.rollover.batches.start import CannotStart, continue_start, request_start
 from dupdash.rollover.batches.start_settings import StartSettings
-from dupdash.rollover.checks.name_conflicts import conflict_message
+from dupdash.rollover.checks.conflicts_between_rows import conflict_message
 from dupdash.rollover.checks.plans import continue_checks
 from dupdash.rollover.models import Level, Plan
 from dupdash.rollover.pages.results_csv import results_lines

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 OTHER = "https://courses.example.edu/moodle"
 
 
-def test_links_use_the_address_that_the_site_names(moodle: Moodle) -> None:
+def test_links_use_the_url_that_the_site_names(moodle: Moodle) -> None:
     assert course_url(7) == f"{moodle.url}/course/view.php?id=7"
     moodle.switches.siteurl = OTHER
     with open_client() as client:
@@ -23,7 +23,7 @@ def test_links_use_the_address_that_the_site_names(moodle: Moodle) -> None:
 
 
 @pytest.mark.parametrize("siteurl", ["javascript:alert(1)", "courses.example.edu", "https://x.example/?a=1"])
-def test_invalid_address_is_not_linked(moodle: Moodle, siteurl: str) -> None:
+def test_invalid_url_is_not_linked(moodle: Moodle, siteurl: str) -> None:
     moodle.switches.siteurl = siteurl
     with open_client() as client:
         moodle_health.read_site(client)
@@ -31,7 +31,7 @@ def test_invalid_address_is_not_linked(moodle: Moodle, siteurl: str) -> None:
     assert course_url(7) == f"{moodle.url}/course/view.php?id=7"
 
 
-def test_worker_logs_another_address_when_it_starts(moodle: Moodle, caplog: pytest.LogCaptureFixture) -> None:
+def test_worker_logs_another_url_when_it_starts(moodle: Moodle, caplog: pytest.LogCaptureFixture) -> None:
     moodle.switches.siteurl = "https://other.example.edu"
     caplog.set_level(logging.INFO, "dupdash.moodle")
     moodle_health.log_site_at_start()

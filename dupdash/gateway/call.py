@@ -1,4 +1,4 @@
-"""Defines the records of the web services: a function that dupdash offers, and one call of a function."""
+"""Defines a function that dupdash offers as a web service, one call of it, and the warnings in an answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +30,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Function:
+    """A web service function. ``run`` returns the answer, or raises ServiceError."""
+
     parameters: Mapping[str, Parameter]
     run: Callable[[Call], object]
     # The columns of the job that are read together with the token: one query instead of two.

@@ -7,7 +7,7 @@ from django.urls import reverse
 from dupdash.accounts.offered_sign_in import groups_give_roles, offered_name
 
 
-def without_role(request: HttpRequest) -> HttpResponse:
+def no_role_page(request: HttpRequest) -> HttpResponse:
     """Return the page, as a 403. It leads back to the page that the person wanted to open."""
     context = {
         "sso_name": offered_name() if groups_give_roles(request) else "",

@@ -1,4 +1,4 @@
-"""Examines this host for ``manage.py doctor``: settings, database, broker, cache, worker, mail, static files."""
+"""Examines this host for ``manage.py doctor``: settings, database, broker, cache, worker, email, static files."""
 
 import shutil
 import smtplib
@@ -63,14 +63,14 @@ def examine_settings() -> Iterator[Finding]:
             Level.PROBLEM,
             subject,
             f"Emails link to {settings.SITE_URL}, and ALLOWED_HOSTS does not name {host}.",
-            "Set SITE_URL to the address that people use, and name its host in ALLOWED_HOSTS.",
+            "Set SITE_URL to the URL that people use, and name its host in ALLOWED_HOSTS.",
         )
     elif settings.SITE_URL.startswith("http://") and not settings.DEBUG:
         yield Finding(
             Level.WARNING,
             subject,
             f"SITE_URL is {settings.SITE_URL}, without encryption.",
-            "Serve dupdash by HTTPS, set BEHIND_HTTPS=true, and SITE_URL to the https address.",
+            "Serve dupdash by HTTPS, set BEHIND_HTTPS=true, and SITE_URL to the https URL.",
         )
     else:
         yield Finding(Level.OK, subject, f"Links in emails begin with {settings.SITE_URL}.")

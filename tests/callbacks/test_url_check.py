@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dupdash.callbacks.addresses import InvalidAddress, check_address
+from dupdash.callbacks.url_check import InvalidUrl, check_callback_url
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def _allowed(settings: Any) -> None:
     ],
 )
 def test_allowed_host_is_accepted(address: str) -> None:
-    check_address(address)
+    check_callback_url(address)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_allowed_host_is_accepted(address: str) -> None:
         ("lms.example.edu", "https://"),
         ("https://", "https://"),
         ("https://lms.example.edu:0/", "https://"),
-        ("https://lms.example.edu:port/", "not an address"),
+        ("https://lms.example.edu:port/", "not a URL"),
         ("https://lms.example.edu/#part", "after #"),
         ("https://lms.example.edu/a b", "characters"),
         ("https://lms.example.edu/\r\nHost: x", "characters"),
@@ -49,6 +49,6 @@ def test_allowed_host_is_accepted(address: str) -> None:
     ],
     ids=ascii,
 )
-def test_other_addresses_are_refused_with_the_reason(address: str, why: str) -> None:
-    with pytest.raises(InvalidAddress, match=why):
-        check_address(address)
+def test_other_urls_are_refused_with_the_reason(address: str, why: str) -> None:
+    with pytest.raises(InvalidUrl, match=why):
+        check_callback_url(address)

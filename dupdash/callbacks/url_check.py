@@ -16,31 +16,31 @@ from dupdash.moodle.connections import Connection, SecureConnection, new_session
 SECONDS_TO_CONNECT = 5.0
 
 
-class InvalidAddress(ValueError):
-    """Callbacks may not use the address. The message says why and what to do."""
+class InvalidUrl(ValueError):
+    """Callbacks may not use the URL. The message says why and what to do."""
 
 
 class PrivateAddress(OSError):
-    """The name of an allowed host resolves to an address of a private network."""
+    """The name of an allowed host resolves to a network address of a private network."""
 
 
-def check_address(address: str) -> None:
-    """Raise InvalidAddress unless callbacks may use this URL."""
-    if len(address) > ADDRESS_LONGEST:
-        raise InvalidAddress(f"The address is longer than {ADDRESS_LONGEST} characters.")
-    if not address.isascii() or not address.isprintable() or " " in address:
-        raise InvalidAddress("The address contains characters that are not allowed. Encode them, for example as %20.")
+def check_callback_url(url: str) -> None:
+    """Raise InvalidUrl unless callbacks may use this URL."""
+    if len(url) > ADDRESS_LONGEST:
+        raise InvalidUrl(f"The URL is longer than {ADDRESS_LONGEST} characters.")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidUrl("The URL contains characters that are not allowed. Encode them, for example as %20.")
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidAddress("This is not an address. Give one like https://example.edu/done.") from None
+        raise InvalidUrl("This is not a URL. Give one like https://example.edu/done.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise InvalidAddress("The address must begin with https:// or http:// and name a host.")
+        raise InvalidUrl("The URL must begin with https:// or http:// and name a host.")
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise InvalidAddress("The address must have no user name, no password and no part after #.")
+        raise InvalidUrl("The URL must have no user name, no password and no part after #.")
     if not is_allowed(parts.hostname):
-        raise InvalidAddress(
+        raise InvalidUrl(
             f"The host {parts.hostname} is not allowed. Ask the operator of dupdash to add it to WEBHOOK_ALLOWED_HOSTS."
         )
 
@@ -93,7 +93,7 @@ class _CheckedSecurePool(HTTPSConnectionPool):
 
 
 def checked_session() -> requests.Session:
-    """Return a session that connects to public addresses only, and uses no proxy of the environment.
+    """Return a session that connects to public network addresses only, and uses no proxy of the environment.
 
     Its read timeout limits the whole answer, so that a host that sends single bytes cannot block a worker.
     """

@@ -28,7 +28,8 @@ class Pointing:
 
     what: str
     name: str
-    address: str
+    # The URL in the source to which this part links.
+    target: str
     # The page of the activity in the copy; "" outside of activities.
     url: str
 
@@ -42,18 +43,18 @@ class NewId:
 
 
 @dataclass(frozen=True)
-class MoodleReport:
+class PluginReport:
     # Lines such as "Groups: 2 of 5".
     missing: tuple[str, ...]
     pointing: tuple[Pointing, ...]
     ids: tuple[NewId, ...]
 
 
-def report_of(job: DuplicationJob, health: MoodleHealth) -> MoodleReport | None:
+def report_of(job: DuplicationJob, health: MoodleHealth) -> PluginReport | None:
     report = job.moodle_report
     if report is None:
         return None
-    return MoodleReport(
+    return PluginReport(
         missing=tuple(missing_line(one) for one in report["missing"]),
         pointing=tuple(pointing(one, health) for one in report["pointing"]),
         ids=tuple(_new_id(one, health) for one in report["activities"]),

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from dupdash.duplication.ids import new_id
+from dupdash.duplication.new_id import new_id
 
 
 class Priority(models.IntegerChoices):
@@ -32,7 +32,7 @@ class Batch(models.Model):
     window_end = models.TimeField(null=True)
     # When the last job ended. A retry opens the batch again.
     closed_at = models.DateTimeField(null=True)
-    # Whether the requester gets a mail with the results, when sending is tried next, and how often it was tried.
+    # Whether the requester gets an email with the results, when sending is tried next, and how often it was tried.
     mail_results = models.BooleanField(default=False)
     mail_due_at = models.DateTimeField(null=True)
     mail_attempts = models.PositiveSmallIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""Keeps all running copies, and what they share: the state, the gates, the counters and the writing of backups."""
+"""Keeps the running copies, and what they share: the state, the gates, the counters and the writing of backups."""
 
 import random
 import threading
