@@ -21,7 +21,7 @@ from dupdash.sandbox.faults import make_fault
 from dupdash.sandbox.server import Sandbox
 from tests.chaos.__main__ import LONG, is_well
 from tests.chaos.environment import Installation
-from tests.chaos.fault_injector import BUSY, IDLE, LONGEST_ACT, FaultInjector
+from tests.chaos.fault_injector import ACT_LONGEST, BUSY, IDLE, FaultInjector
 from tests.chaos.faults import FAULTS, SetFaults, for_certain
 from tests.chaos.processes import (
     HERE,
@@ -240,7 +240,7 @@ def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: 
     try:
         wait_until(lambda: len(carrying(mark)) > 6, "the workers")
         run.send_signal(signal_number)
-        assert run.wait(LONGEST_ACT + PATIENCE) != 0
+        assert run.wait(ACT_LONGEST + PATIENCE) != 0
         assert carrying(mark) == set()
     finally:
         run.kill()
