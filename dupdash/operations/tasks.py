@@ -1,6 +1,6 @@
-"""The housekeeping task for emails, callbacks and expired sessions. The sweep is in ``duplication/tasks.py``.
+"""The housekeeping task for everything but copies: emails, callbacks, sessions, statistics of the database.
 
-django-q2 may run the task twice, late or never.
+The sweep, which is for copies, is in ``duplication/tasks.py``. django-q2 may run this task twice, late or never.
 """
 
 from django.contrib.sessions.models import Session
