@@ -12,6 +12,7 @@ from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
 from dupdash.duplication.queue.leases import WORKER_GROUP_VARIABLE
+from dupdash.duplication.worker_tables import store_single_row
 from dupdash.moodle.errors import ConfigurationFault
 from dupdash.telemetry.counters import COUNTERS
 from dupdash.telemetry.log_context import logging_context
@@ -62,12 +63,7 @@ def sweep(token: str = "") -> None:
         dispatch.redispatch_stale()
         dispatch.dispatch()
     finally:
-        FinishedSweep.objects.bulk_create(
-            [FinishedSweep(id=1, token=token, at=timezone.now())],
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=["token", "at"],
-        )
+        store_single_row(FinishedSweep(token=token, at=timezone.now()))
     with database_lock.try_lock(database_lock.MOODLE) as acquired:
         if acquired:
             _ask_moodle()

@@ -1,5 +1,7 @@
 """The database tables in which workers and the supervisor show that they work, and the table of shared locks."""
 
+from typing import TypeVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -63,3 +65,12 @@ class DatabaseLock(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}, {'held' if self.token else 'free'}"
+
+
+SingleRow = TypeVar("SingleRow", FinishedSweep, DatabaseWriteProbe)
+
+
+def store_single_row(row: SingleRow) -> None:
+    """Insert the row of a table that has only one, or replace it, with one statement."""
+    columns = [field.name for field in row._meta.concrete_fields if not field.primary_key]
+    type(row)._base_manager.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=columns)

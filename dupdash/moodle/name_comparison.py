@@ -1,8 +1,8 @@
-"""Compares names strictly enough to keep two copies apart, and loosely enough to recognise the answer to a lookup.
+"""Compares names of courses: for short names that two jobs request, and for names in Moodle's answers to lookups.
 
-``short_name_key`` decides whether two short names are the same name, because two jobs must not request it.
-``looks_equal`` decides whether Moodle's answer can belong to the lookup of a name. Whether a course has the expected
-names is another question, and ``same_name`` in ``duplication/drivers/temporary_names.py`` answers it.
+Two jobs must not request short names with the same ``short_name_key``. An answer can belong to the lookup of a name if
+the name in the answer ``looks_equal``. Whether a course has the names that are expected of a copy is decided by
+``same_name`` in ``duplication/drivers/temporary_names.py``.
 """
 
 import unicodedata

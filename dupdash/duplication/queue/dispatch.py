@@ -43,7 +43,7 @@ def take_next() -> str | None:
 
 def _fill_slots(*, for_caller: bool) -> str | None:
     if not DuplicationJob.objects.awaiting_dispatch().exists():
-        # So an idle dupdash writes nothing. Whoever queues a job dispatches after that.
+        # An idle dupdash opens no transaction here. Code that queues a job calls ``dispatch`` afterwards.
         return None
     taken: str | None = None
     with transaction.atomic():

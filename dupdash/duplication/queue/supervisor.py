@@ -36,6 +36,7 @@ from dupdash.duplication.queue.cluster_process import ForkedProcess, fork_cluste
 from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING, enqueue
 from dupdash.duplication.queue.leases import FRESH, WORKER_GROUP_VARIABLE
 from dupdash.duplication.states import State
+from dupdash.duplication.worker_tables import store_single_row
 
 logger = logging.getLogger("dupdash.supervisor")
 
@@ -205,7 +206,7 @@ class Supervisor:
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         """Send a heartbeat. Raises DatabaseError if the database accepts no writes, because none could arrive then."""
-        DatabaseWriteProbe.objects.update_or_create(id=1, defaults={"at": timezone.now()})
+        store_single_row(DatabaseWriteProbe(at=timezone.now()))
         _register(cluster)
         cluster.token = uuid.uuid4().hex
         cluster.heartbeat_sent_at = now
