@@ -17,6 +17,7 @@ from dupdash.accounts.access import Role
 from dupdash.duplication.models import ClusterHeartbeat
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.sandbox.server import Sandbox
+from tests.background_threads import await_threads
 from tests.database_template import django_db_keepdb, django_db_modify_db_settings, template  # noqa: F401 - fixtures
 from tests.empty_tables import empty_tables_quickly  # noqa: F401 - a fixture
 
@@ -104,6 +105,7 @@ def sandbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[San
         settings.MOODLE_URL = moodle.url
         settings.MOODLE_TOKEN = moodle.token
         yield moodle
+    await_threads()
 
 
 @pytest.fixture

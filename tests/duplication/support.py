@@ -30,9 +30,7 @@ from dupdash.moodle.errors import MoodleError
 from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
-
-# The timeout is long, so that a busy machine does not make a test fail.
-PATIENCE = 20.0
+from tests.background_threads import PATIENCE, await_threads
 
 
 def await_until(condition: Callable[[], object], what: str = "the condition", patience: float = PATIENCE) -> None:
@@ -268,14 +266,6 @@ def run_dispatched() -> None:
             run_worker(job)
 
 
-def await_threads() -> None:
-    """Wait until every thread that confirms a copy or waits for a late answer has ended."""
-    for thread in threading.enumerate():
-        if thread.name.startswith(("confirmation-", "late-answer-")):
-            thread.join(PATIENCE)
-            assert not thread.is_alive(), "still waiting for an answer"
-
-
 def check_next(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     """Move the clock forward to the next check of a job, and run the check."""
     job.refresh_from_db()
@@ -439,6 +429,7 @@ def serving(wanted: Any, moodle: M) -> Iterator[M]:
         point_at(wanted, moodle)
         yield moodle
         moodle.gates.release()
+    await_threads()
     moodle.never_sent_twice()
 
 
