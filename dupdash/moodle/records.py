@@ -233,7 +233,7 @@ class MissingKind(Struct, frozen=True):
     copy: Integer
 
 
-class Pointing(Struct, frozen=True):
+class LinkToSource(Struct, frozen=True):
     """A part of the copy that still links to the source."""
 
     kind: str
@@ -251,7 +251,7 @@ class CopyReport(Struct, frozen=True):
     courseid: Id
     activities: tuple[CopiedActivity, ...]
     missing: tuple[MissingKind, ...]
-    pointing: tuple[Pointing, ...]
+    pointing: tuple[LinkToSource, ...]
 
 
 class AsyncResult(Struct, frozen=True):

@@ -11,7 +11,7 @@ _AFTER = re.compile(rf"[ _./-]?({_WORDS})(?:[ _-]?(\d))?(?![^\W_])", re.IGNORECA
 
 
 def terms_in(name: str) -> frozenset[str]:
-    """Return the terms in a name, in a normalised spelling; empty if the name has no year."""
+    """Return the terms in a name in lower case, such as "2027s1"; empty if the name has no year."""
     found = set()
     for year in years_in(name):
         word = _AFTER.match(name, year.end) or _BEFORE.search(name[: year.start])

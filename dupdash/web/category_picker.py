@@ -21,10 +21,10 @@ from dupdash.web.safe_cache import cache_get, cache_set
 FRESH_FOR = 300
 # An old list is used while Moodle does not answer.
 KEPT_FOR = 24 * 3600
-# A larger tree loads closed branches when they are opened. A branch shows at most SIBLINGS categories.
+# A larger tree loads closed branches when they are opened. A branch shows at most SIBLINGS_MOST categories.
 SENT_WHOLE = 200
-SIBLINGS = 100
-MATCHES = 50
+SIBLINGS_MOST = 100
+MATCHES_MOST = 50
 # A smaller tree is shown open.
 OPEN_BELOW = 20
 
@@ -48,7 +48,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Match:
-    """A category with the names of those above it, as the filter lists it."""
+    """A category that a filter found. ``path``: its name after the names of the categories above it."""
 
     id: int
     path: str
@@ -57,7 +57,7 @@ class Match:
 
 @dataclass(frozen=True)
 class CategoryChoices:
-    """The tree, or the matches of a filter. ``chosen`` is set if the filter does not match the chosen category."""
+    """The tree, or the matches of a filter. ``chosen``: the chosen category, if it is not among the matches."""
 
     nodes: Sequence[Node] = ()
     more: int = 0
@@ -69,14 +69,14 @@ class CategoryChoices:
 
     @property
     def known(self) -> bool:
-        """Whether there are any categories to choose from."""
+        """Whether the categories are known, so that the form can offer them or their filter."""
         return bool(self.nodes or self.query)
 
 
 def categories(client: MoodleClient) -> tuple[Category, ...]:
-    """Return all categories, at most a few minutes old; older ones if Moodle does not answer.
+    """Return all categories, at most a few minutes old, or at most a day old if Moodle does not answer.
 
-    Raises MoodleError if Moodle does not answer, or shows no category. Without a working cache, each call asks Moodle.
+    Raises MoodleError if Moodle does not answer and none are cached, or if Moodle shows no category.
     """
     known = _kept(client.site_url)
     if known and time.time() - known[0] < FRESH_FOR:
@@ -98,7 +98,7 @@ def category_choices(
 ) -> CategoryChoices:
     """Return the categories that match the filter ``query``.
 
-    Without a filter, return the whole tree, opened at the chosen category ``selected``.
+    Without a filter, return the tree, in which the categories above the chosen category ``selected`` are open.
     """
     words = fold_text(query).split()
     if words:
@@ -115,7 +115,7 @@ def category_choices(
 
 
 def children_of(category_id: int, all_of_them: Sequence[Category], user: User) -> tuple[Sequence[Node], int]:
-    """Return the direct subcategories of a category, and the number of those that are left out."""
+    """Return the direct subcategories of a category, at most SIBLINGS_MOST, and the number of the others."""
     node = _find(tree(all_of_them, user), category_id)
     if node is None:
         return (), 0
@@ -160,7 +160,8 @@ def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Ca
     """Return the most likely category of a copy whose term is ``years`` after that of its source.
 
     For one year, "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists; otherwise the source's
-    own category is returned. Returns None if this person may not copy into either.
+    own category is returned. Returns None if this person may not copy into either, or if the source's category is
+    unknown.
     """
     known = {category.id: category for category in all_of_them}
     names = [step.name for step in _steps(source_category, known)]
@@ -181,7 +182,7 @@ def _comparable(name: str) -> str:
 
 
 def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category]:
-    """Return a category and all above it, from the top; empty if there is no such category."""
+    """Return the path of a category: from the top category down to it; empty if there is no such category."""
     category = known.get(category_id or 0)
     if category is None:
         return []
@@ -192,7 +193,10 @@ def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category
 def _filtered(
     all_of_them: Sequence[Category], user: User, query: str, words: list[str], selected: int | None
 ) -> CategoryChoices:
-    """Return the categories whose path contains every word. Names that begin with the first word come first."""
+    """Return the categories whose path contains every word, at most MATCHES_MOST.
+
+    Categories whose own name begins with the first word come first.
+    """
     known = {category.id: category for category in all_of_them}
     found: list[tuple[bool, int, Match]] = []
     for category in all_of_them:
@@ -202,7 +206,7 @@ def _filtered(
             own_name_first = fold_text(in_one_language(category.name)).startswith(words[0])
             found.append((not own_name_first, category.sortorder, _match(steps)))
     found.sort(key=lambda one: one[:2])
-    matches = [match for _, _, match in found[:MATCHES]]
+    matches = [match for _, _, match in found[:MATCHES_MOST]]
     chosen = None
     if selected is not None and selected not in {match.id for match in matches}:
         steps = _steps(selected, known)
@@ -210,7 +214,7 @@ def _filtered(
     return CategoryChoices(
         query=query,
         matches=matches,
-        more_matches=max(0, len(found) - MATCHES),
+        more_matches=max(0, len(found) - MATCHES_MOST),
         selected=selected,
         chosen=chosen,
     )
@@ -249,11 +253,11 @@ def _fold(nodes: Iterable[Node]) -> None:
 
 
 def _first(nodes: list[Node], selected: int | None) -> tuple[list[Node], int]:
-    """Return the categories to show at once, with the chosen and open ones, and the number of the others."""
-    if len(nodes) <= SIBLINGS:
+    """Return at most SIBLINGS_MOST categories, plus the chosen and the open ones, and the number of the others."""
+    if len(nodes) <= SIBLINGS_MOST:
         return nodes, 0
-    kept = nodes[:SIBLINGS]
-    kept += [node for node in nodes[SIBLINGS:] if node.open or node.id == selected]
+    kept = nodes[:SIBLINGS_MOST]
+    kept += [node for node in nodes[SIBLINGS_MOST:] if node.open or node.id == selected]
     return kept, len(nodes) - len(kept)
 
 

@@ -16,7 +16,7 @@ from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone, preferences_of
 from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.presentation.fingerprint import digest
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 
 
 @dataclass(frozen=True)
@@ -82,27 +82,30 @@ def shortcuts(request: HttpRequest) -> bool:
 
 
 def _waiting(name: str) -> int:
-    """Return the number that the entry shows: items that wait for this person."""
+    """Return how many requests wait on the page ``name``; 0 for every page except "approvals"."""
     if name != "approvals":
         return 0
     return DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
 
 
 def time_zone(request: HttpRequest) -> ZoneInfo | None:
-    """Return the time zone that this person has chosen. None means the browser's, or without scripts the site's."""
+    """Return the time zone that this person has chosen; None if they have chosen none.
+
+    Then pages use the time zone of the browser or, without scripts, that of dupdash (``TIME_ZONE``).
+    """
     return chosen_zone(request.user) if request.user.is_authenticated else None
 
 
 def banner_seen(request: HttpRequest) -> str:
     """Return a fingerprint of the banner.
 
-    The page sends it with each poll, so that the server answers with a changed banner.
+    The page sends it with each poll. The server sends the banner only if its fingerprint has changed.
     """
     return digest(banner(request))
 
 
 def banner(request: HttpRequest) -> Banner | None:
-    """Return the notice that copying is paused; administrators also read what to do."""
+    """Return the notice that copying is paused, which tells administrators what to do; None if it is not paused."""
     if not access.has_role(request.user):
         return None
     health = health_of(request)

@@ -25,7 +25,7 @@ from dupdash.web.safe_cache import cache_get, cache_set
 FRESH_FOR = 300
 FOUND_MOST = 20
 # Moodle sorts its results by category, so the best ones may come last. This many are ranked.
-RANKED = 60
+RANKED_MOST = 60
 
 PARTIAL = "Partial course: left by a failed copy"
 UNDER_WAY = "Incomplete: this copy is still being made"
@@ -96,7 +96,7 @@ def find_courses(text: str, client: MoodleClient) -> Found:
         most = max(most, len(page or ()))
     courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
     ranked = _ranked(courses.values(), text)
-    more = len(ranked) > FOUND_MOST or most == RANKED
+    more = len(ranked) > FOUND_MOST or most == RANKED_MOST
     return Found(_choices(ranked[:FOUND_MOST], client), more, incomplete=incomplete)
 
 
@@ -126,7 +126,7 @@ def _choice_key(course_id: int, user: User, site_url: str) -> str:
 
 
 def _ways_to_write(text: str) -> list[str]:
-    """Return the text as typed, and without punctuation, so that “Bio-101” finds BIO101."""
+    """Return the text as typed and, if it is one word, without punctuation, so that “Bio-101” finds BIO101."""
     squeezed = re.sub(r"[\s\W_]+", "", text)
     return [text] if squeezed == text or not squeezed or " " in text else [text, squeezed]
 
@@ -134,7 +134,8 @@ def _ways_to_write(text: str) -> list[str]:
 def _ranked(courses: Iterable[Course], text: str) -> list[Course]:
     """Return the courses, the best match first, and incomplete copies last.
 
-    Exact short names come first, then short names that begin with ``text``, then full names, then the rest.
+    Courses with this id or short name come first, then short names and full names that begin with ``text``, then names
+    that contain it, then courses that Moodle found by other texts.
     """
     courses = list(courses)
     incomplete = _incomplete(course.id for course in courses)
@@ -168,7 +169,7 @@ def _squeezed(text: str) -> str:
 
 
 def _incomplete(course_ids: Iterable[int]) -> dict[int, str]:
-    """Return a warning for each of these courses that is partial or still being made, keyed by course id."""
+    """Return, by course id, a warning for each of these courses that is partial or still being made."""
     left = Q(state=State.FAILED, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
     jobs = DuplicationJob.objects.filter(left | Q(state__in=BUSY), course_id__in=list(course_ids))
     return {
@@ -224,7 +225,7 @@ def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
     """Return the result of Moodle's search; None if the search could break a copy that Moodle is creating."""
     if job_endangered_by_search(text) is not None:
         return None
-    return client.search_courses(text, perpage=RANKED)
+    return client.search_courses(text, perpage=RANKED_MOST)
 
 
 def _taught(moodle_user_id: int, client: MoodleClient) -> tuple[Course, ...]:

@@ -38,9 +38,10 @@ class Size:
 
 
 def size_of(course_id: int, client: MoodleClient) -> Size | None:
-    """Return the size of a course, or None if Moodle cannot list its contents, for example if one plugin is broken.
+    """Return the size of a course, at most a few minutes old.
 
-    Such a course can still be copied. The size is cached for a few minutes. Raises MoodleError.
+    Returns None if Moodle cannot list the contents, for example because a plugin is broken; such a course can still be
+    copied. Raises MoodleError after any other failure.
     """
     key = f"size:{client.site_url}:{course_id}"
     known = cache_get(key)
@@ -71,9 +72,10 @@ def _measured(contents: Contents) -> Size:
 
 
 def of_each_label(dates: Iterable[ActivityDate], most: int) -> tuple[ActivityDate, ...]:
-    """Return at most ``most`` dates: first the soonest date of each label, such as "Due:", then the next ones.
+    """Choose at most ``most`` dates, and return them sorted by time.
 
-    Without this rule the first ten dates could all be opening dates.
+    The soonest date of each label, such as "Due", is chosen first, then the soonest of the other dates. Otherwise all
+    chosen dates could be opening dates.
     """
     soonest = sorted(dates, key=lambda one: one.moment)
     first = {one.label: one for one in reversed(soonest)}.values()

@@ -29,7 +29,7 @@ def harmless(text: str) -> str:
 def csv_response(
     name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, safe: Callable[[str], str] = harmless
 ) -> StreamingHttpResponse:
-    """Return a CSV file as a download. The parameters are those of ``csv_lines``."""
+    """Return a CSV file as a download. ``name``: without ".csv". The other parameters are those of ``csv_lines``."""
     response = StreamingHttpResponse(csv_lines(heads, rows, safe=safe), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response["Cache-Control"] = "no-store"
@@ -37,7 +37,7 @@ def csv_response(
 
 
 def with_zone(head: str) -> str:
-    """Return the heading of a column of times with the time zone, because cells of a spreadsheet have no zone."""
+    """Return the heading of a column of times, followed by their time zone: the cells contain no zone."""
     return f"{head} ({get_default_timezone_name()})"
 
 
@@ -51,7 +51,10 @@ class _Echo:
 def csv_lines(
     heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, safe: Callable[[str], str] = harmless
 ) -> Iterator[str]:
-    """Yield the lines of the file. ``safe``: a function that makes the text of a cell harmless for spreadsheets."""
+    """Yield the lines of a CSV file: ``heads``, then ``rows``.
+
+    ``safe``: a function that makes the text of a cell harmless for spreadsheets.
+    """
     writer = csv.writer(_Echo())
     yield BYTE_ORDER_MARK + writer.writerow(heads)
     for row in rows:

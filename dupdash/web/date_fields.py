@@ -1,4 +1,4 @@
-"""The form field for days, and functions for the start and end of a day in the site's time zone (``TIME_ZONE``)."""
+"""The form field for days, and functions for the start and end of a day in the time zone of dupdash (``TIME_ZONE``)."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -32,7 +32,7 @@ def day_in(text: str) -> date | None:
 
 
 class DayField(forms.DateField):
-    """A form field of a filter that takes a day, with the browser's date picker."""
+    """A form field that takes a day, with the browser's date picker."""
 
     def __init__(self, label: str) -> None:
         super().__init__(

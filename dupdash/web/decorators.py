@@ -34,9 +34,10 @@ require_safe_or_POST = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def private_path(route: str, view: Callable[..., HttpResponseBase], *, name: str) -> URLPattern:
-    """Return a URL whose view runs if the permission for this URL allows it. Otherwise it shows the sign-in, or a 403.
+    """Return a URL whose view runs only if ``PERMISSIONS`` allows this person to open the URL.
 
-    For a person without any role, the 403 says how to get one.
+    People who are not signed in are sent to the sign-in. Others get a 403, which tells a person without a role how to
+    get one, or a 404 if the permission is ``hidden``.
     """
 
     @wraps(view)
@@ -61,7 +62,10 @@ def private_path(route: str, view: Callable[..., HttpResponseBase], *, name: str
 def with_job(
     view: Callable[Concatenate[PersonRequest, DuplicationJob, P], HttpResponse],
 ) -> Callable[Concatenate[PersonRequest, ...], HttpResponse]:
-    """Pass the job in the URL to the view. For a job that the person may not see, answer 404."""
+    """Pass the job in the URL to the view.
+
+    Answers 404 for a job that the person may not see, and 403 for an action that they may not do.
+    """
 
     @wraps(view)
     def wrapped(request: PersonRequest, /, job_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -112,7 +116,10 @@ def _rule_of(request: HttpRequest) -> Permission:
 
 
 def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
-    """Redirect to the sign-in, which leads back to the requested page."""
+    """Redirect to the sign-in, which leads back to the requested page.
+
+    Requests of the kinds ``background`` and ``within_form`` get 204 instead (see ``Permission``).
+    """
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     if not htmx:
         if rule.keeps_form and request.method == "POST":

@@ -21,7 +21,7 @@ LISTED_MOST = 3
 
 @dataclass(frozen=True)
 class Target:
-    """The category and the names of a new copy, as far as the form is filled in."""
+    """The category, names, visibility and dates of a new copy, as far as the form is filled in."""
 
     category_id: int | None
     shortname: str = ""
@@ -52,7 +52,7 @@ class EarlierCopies:
 
 
 def earlier_copies(source_id: int, target: Target, user: User) -> EarlierCopies:
-    """Return earlier copies of this source to the same term."""
+    """Return the newest copies of this source to the same term, at most LISTED_MOST, and the number of the others."""
     jobs = existing_copies([source_id]).select_related("requester")[:COMPARED_MOST]
     found = [job for job in jobs if is_to_same_term(job, target)]
     return EarlierCopies(

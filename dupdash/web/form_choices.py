@@ -29,7 +29,10 @@ class FormChoices:
 
 
 def form_choices(form: RequestForm, before: DuplicationJob | None, user: User) -> FormChoices:
-    """Return the choices of the whole form. A chosen course is shown even if Moodle does not answer."""
+    """Return the courses and categories for the form, or the reason why some are missing.
+
+    ``before``: the job that the form repeats. A chosen course is included even if Moodle does not answer.
+    """
     choices = FormChoices()
     source = form.value("source")
     with problems_shown(choices, user), open_client() as client:
@@ -40,7 +43,7 @@ def form_choices(form: RequestForm, before: DuplicationJob | None, user: User) -
 
 
 def categories_of(form: RequestForm, user: User, client: MoodleClient) -> CategoryChoices:
-    """Return the categories that match the filter of the form. Raises MoodleError."""
+    """Return the categories that match the filter in the form, or the tree without a filter. Raises MoodleError."""
     known = category_picker.categories(client)
     query, selected = form.value("category_query"), as_id(form.value("category"))
     return category_picker.category_choices(known, user, query=query, selected=selected)
@@ -55,9 +58,9 @@ def _known_without_moodle(source: str, before: DuplicationJob | None, user: User
 
 @contextmanager
 def problems_shown(choices: FormChoices, user: User) -> Iterator[None]:
-    """Turn errors of Moodle in the ``with`` block into a message of the form.
+    """Store a MoodleError or NotAllowed that the ``with`` block raises as ``choices.problem``, which the form shows.
 
-    So the page is shown without the choices that the block would have loaded.
+    The page then lacks the choices that the block did not load.
     """
     try:
         yield

@@ -12,7 +12,8 @@ def session_cookie_middleware(
     """Remove the deletion of the session cookie from responses to background requests.
 
     Django deletes the cookie of an ended session. The response to a background request may arrive after the response to
-    a form that the person has sent meanwhile. It would then delete the new session, which keeps the input of the form.
+    a form that the person has sent meanwhile. It would then delete the cookie of the new session, which keeps the input
+    of the form.
     """
 
     def answer(request: HttpRequest) -> HttpResponse:

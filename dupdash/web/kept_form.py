@@ -19,7 +19,7 @@ def owner_mark(user: User) -> str:
 
 
 def keep(request: HttpRequest) -> bool:
-    """Store the form of a POST request in the session. Returns False if its owner is unknown or it is too long."""
+    """Store the form of a POST request in the session. Returns False if the form has no valid owner or is too long."""
     encoded = _typed(request).urlencode()
     owner = _owner(request)
     if owner is None or len(encoded) > LONGEST:
@@ -35,9 +35,9 @@ def is_kept(request: HttpRequest, path: str) -> bool:
 
 
 def take(request: HttpRequest, user: User | AnonymousUser) -> QueryDict | None:
-    """Return the form that is kept for this page and person. It can be taken only once.
+    """Return the form that is kept for this page, and remove it from the session.
 
-    If somebody else signed in, the form is dropped.
+    Returns None if no form is kept for this page, or if it belongs to another person than ``user``.
     """
     if not is_kept(request, request.get_full_path()):
         return None
@@ -46,7 +46,7 @@ def take(request: HttpRequest, user: User | AnonymousUser) -> QueryDict | None:
 
 
 def comes_from_own_page(request: HttpRequest) -> bool:
-    """Return whether a page of this site sent the request, according to the browser."""
+    """Return whether a page of dupdash sent the request, according to the browser."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"

@@ -61,7 +61,7 @@ class Year:
 
 
 def raised(name: str, years: int = 1) -> str | None:
-    """Return the name with its latest year raised by ``years`` everywhere; None if the name has no year."""
+    """Return the name with its latest year raised by ``years`` wherever it occurs; None if the name has no year."""
     found = list(years_in(name))
     if not found:
         return None
@@ -74,8 +74,8 @@ def raised(name: str, years: int = 1) -> str | None:
 def suggest(fullname: str, shortname: str, is_free: Callable[[str], bool]) -> Names | None:
     """Return names for a copy of a course with these names; None if no name was found.
 
-    The short name is one for which ``is_free`` returns True. If the source names a term, the new full name names the
-    new term, because courses with equal names are confusing.
+    ``is_free`` returns whether a short name is free. If the short name of the source has a term, the new full name has
+    the new term, because courses with equal names are confusing.
     """
     taken: list[str] = []
     for years in range(1, YEARS_TRIED + 1):
@@ -97,10 +97,7 @@ def suggest(fullname: str, shortname: str, is_free: Callable[[str], bool]) -> Na
 
 
 def _with_term(fullname: str, shortname: str) -> str:
-    """Return a full name that has no year, followed by the term of the short name.
-
-    For example "Introduction to Biology (2027S1)".
-    """
+    """Add the term of the short name to a full name without a year: "Introduction to Biology (2027S1)"."""
     shortname = in_one_language(shortname)
     year = max(years_in(shortname), key=lambda year: year.value, default=None)
     if year is None:
@@ -114,7 +111,10 @@ def _with_term(fullname: str, shortname: str) -> str:
 
 
 def _cut_before(name: str, ending: str, longest: int) -> str:
-    """Return the name, shortened to leave room for an ending; a long multi-language name is reduced to one language."""
+    """Return the name, shortened so that it has at most ``longest`` characters with ``ending``.
+
+    If it is too long and contains several languages, only one of them is kept.
+    """
     left = longest - len(ending)
     if len(name) <= left:
         return name

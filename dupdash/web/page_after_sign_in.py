@@ -6,7 +6,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def wanted_page(request: HttpRequest) -> str:
-    """Return the URL in the parameter ``next``, or that of the overview if ``next`` leads to another site."""
+    """Return the URL in the parameter ``next``; that of the overview if ``next`` is missing or leaves dupdash."""
     wanted = request.GET.get("next", "")
     if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
         return wanted

@@ -19,14 +19,14 @@ def signed_in(user: User | AnonymousUser) -> bool:
 
 @dataclass(frozen=True)
 class Permission:
-    """A permission: who may open a URL, and for the URL of a job, the action that it does.
+    """A permission: who may open a URL (``may``), and for a URL that changes a job, the action (``verb``).
 
     Others get a 403. A job that the person may not see is always a 404; an action that the person may not do is a 403.
 
-    ``background``: pages poll it by themselves. An expired session gets 204 instead of a redirect, so that a
-    half-filled form is not lost. ``within_form``: the same for parts of a form; the page also says that the session has
-    ended. ``keeps_form``: the input is kept until the person has signed in again. ``hidden``: people without permission
-    get a 404, as if there were no such page.
+    ``background``: pages poll the URL by themselves. After the session has ended, they get 204 instead of a redirect,
+    so that a half-filled form is not lost. ``within_form``: the same for parts of a form; the page also says that the
+    session has ended. ``keeps_form``: the input is kept until the person has signed in again. ``hidden``: people
+    without permission get a 404, as if there were no such page.
     """
 
     may: Callable[[User | AnonymousUser], bool]

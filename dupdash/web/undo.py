@@ -33,7 +33,7 @@ def offer_undo(
 ) -> None:
     """Add a message that reports what was done, with a button "Undo" that posts ``fields`` to ``url``.
 
-    ``url``: a URL of this site. ``within``: how long undoing is possible; zero means as long as the message is shown.
+    ``url``: a URL of dupdash. ``within``: how long undoing is possible; zero: as long as the message is shown.
     """
     tags = f"{PREFIX}{int(within.total_seconds())}:{url}?{urlencode(fields or {})}"
     messages.success(request, text, extra_tags=tags)

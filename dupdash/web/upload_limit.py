@@ -1,7 +1,7 @@
-"""Refuses requests whose body is larger than UPLOAD_LIMIT, before anything of it is read.
+"""Refuses requests whose body is larger than UPLOAD_LIMIT, before any of the body is read.
 
-A list of copies may be as large as ROLLOVER_FILE_MIB. The web services, which are answered before, refuse in Moodle's
-format (gateway/form_data.py).
+An uploaded list of copies can have ROLLOVER_FILE_MIB more. Calls of the web services do not get here:
+gateway/form_data.py limits them, and refuses in Moodle's format.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 import "./categories.js";
 import "./copying.js";
 import "./dialogs.js";
-import "./expiry.js";
+import "./expiring_forms.js";
 import "./options.js";
 import "./picker.js";
 import "./polling.js";

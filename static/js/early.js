@@ -2,7 +2,7 @@
 //
 // Going back or forward between URLs that htmx created (history.pushState) does not load a page; the browser only notifies
 // its scripts. htmx listens from DOMContentLoaded on. A person who navigates before would see one page under the URL of
-// another page. So this script loads the page again, as htmx does.
+// another page. So until then this script loads the page of the new URL, as htmx does.
 {
   const reload = () => location.reload();
   addEventListener("popstate", reload);

@@ -1,5 +1,5 @@
 // Draws each chart from the table beside it: the columns with data-series, in the colour of their headings. A bar links to
-// its copies, like the link in its cell or row.
+// the list of the copies that it counts, like the link in its cell or row.
 
 /** @type {any} */
 const Chart = /** @type {any} */ (window).Chart;

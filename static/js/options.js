@@ -1,5 +1,5 @@
 // Switches an option off and disables it while an option that it needs (data-needs="users activities") is off, and says
-// why. Afterwards the person's choice is restored. Without scripts the server does the same.
+// why. When the needed option is on again, the person's choice is restored. Without scripts the server does the same.
 
 /** @type {WeakMap<HTMLInputElement, boolean>} the choice before this module switched it off */
 const chosen = new WeakMap();

@@ -18,7 +18,7 @@ let lastHidden = 0;
 /** @param {Event} event @returns {any} */
 const detailOf = (event) => /** @type {CustomEvent} */ (event).detail;
 
-/** Returns whether a polling element sent the request. `detail.elt` becomes its parent after the swap. @param {Event} event */
+/** Returns whether a polling element sent the request. After the swap `detail.elt` is the parent of that element. @param {Event} event */
 const isPoll = (event) => Boolean(detailOf(event).requestConfig?.elt?.hasAttribute("data-poll"));
 
 /** @param {boolean} lost */

@@ -15,7 +15,7 @@ function icon(name) {
   return svg;
 }
 
-/** @param {string} text @param {string} [level] @param {string} [url] A page of this site with details. */
+/** @param {string} text @param {string} [level] @param {string} [url] A page of dupdash with details. */
 export function toast(text, level = "info", url = "") {
   const region = document.getElementById("toasts");
   if (!region || !text) return;

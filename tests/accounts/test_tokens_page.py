@@ -50,7 +50,7 @@ def test_second_token_with_the_same_label_is_refused(sign_in: SignIn, faculty: U
     made(browser)
     again = browser.post(reverse("tokens"), {"label": "import", "days": "30"})
     assert again.status_code == 422
-    assert "You have a token with this label" in again.content.decode()
+    assert "You have a token with this purpose" in again.content.decode()
     assert ApiToken.objects.count() == 1
 
 

@@ -200,7 +200,7 @@ def test_sign_in_and_error_pages_are_accessible(browser: Browser, live_server: L
 def _send_nothing(page: Page) -> None:
     page.goto("/jobs/new/")
     page.get_by_role("button", name="Request copy").click()
-    page.get_by_text("Nothing was sent yet").wait_for()
+    page.get_by_text("Please fix the fields below").wait_for()
 
 
 def _search(page: Page) -> None:

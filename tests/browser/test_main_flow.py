@@ -82,7 +82,7 @@ def test_form_leads_to_the_finished_copy(
         expect(page.get_by_role("link", name="Cancel")).to_be_focused()
     expect(page.locator("#job-status")).to_contain_text("The copy is complete.", timeout=15_000)
     expect(page.get_by_role("progressbar", name="The whole copy")).to_have_attribute("aria-valuenow", "100")
-    expect(page.get_by_text("all sections and activities were copied")).to_be_visible()
+    expect(page.get_by_text("all requested sections and activities were copied")).to_be_visible()
     expect(page.get_by_role("link", name="Open in Moodle")).to_be_visible()
     # The job has ended, so the page no longer polls.
     expect(page.locator("#job-status[hx-get]")).to_have_count(0)

@@ -163,7 +163,7 @@ def test_help_desk_finds_a_copy_and_its_failure(
         expect(page.get_by_role("heading", name="1 copy matches")).to_be_visible()
         page.get_by_role("link", name=done.fullname).click()
         _state(page, "Succeeded")
-        expect(page.get_by_text("Verified: all sections and activities were copied")).to_be_visible()
+        expect(page.get_by_text("Verified: all requested sections and activities were copied")).to_be_visible()
 
         page.go_back()
         expect(search).to_have_value(f"faith {done.shortname}")

@@ -54,7 +54,7 @@ def test_copy_is_requested_approved_and_cancelled(pages: tuple[Page, Page]) -> N
     asking, deciding = pages
     # After invalid input the form keeps everything that was typed.
     _ask(asking, "BIO101-2026S1")
-    expect(asking.get_by_text("Nothing was sent yet")).to_be_visible()
+    expect(asking.get_by_text("Please fix the fields below")).to_be_visible()
     expect(asking.get_by_label("Full name")).to_have_value("Introduction to Biology, 2027")
     expect(asking.get_by_role("radio", name="Introduction to Biology BIO101-2026S1")).to_be_checked()
     asking.get_by_label("Short name").fill("BIO101-2027S1")

@@ -212,7 +212,7 @@ def test_unreachable_provider_shows_a_page(client: Client, db: None, settings: S
     settings.OIDC_ISSUER, settings.OIDC_NAME = "http://localhost:1", "Campus Login"
     answer = client.get("/sign-in/sso/")
     assert answer.status_code == 502
-    assert "Campus Login does not answer." in answer.content.decode()
+    assert "Campus Login cannot be used at the moment." in answer.content.decode()
 
 
 def test_form_typed_before_the_session_ended_survives(

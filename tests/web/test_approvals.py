@@ -53,6 +53,7 @@ def test_page_shows_everything_needed_to_decide(as_administrator: Client, facult
     ):
         assert words in page
     assert "NO-COPY" not in page
+    assert "1 request waits for approval." in page
 
 
 def test_oldest_request_comes_first(as_administrator: Client) -> None:
@@ -61,7 +62,7 @@ def test_oldest_request_comes_first(as_administrator: Client) -> None:
         a_request(f"AGE-{age}", source_id=age, created_at=now - timedelta(hours=age))
     page = text(as_administrator.get(URL))
     assert re.findall(r"(?<=<span>)AGE-\d", page) == ["AGE-3", "AGE-2", "AGE-1"]
-    assert "3 requests wait for approval" in page
+    assert "3 requests wait for approval, the oldest first." in page
 
 
 def test_page_without_requests_says_that_nothing_waits(as_administrator: Client) -> None:
@@ -107,8 +108,8 @@ def test_check_runs_with_the_page_without_scripts(as_administrator: Client, sand
 def test_check_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     job = a_request()
     sandbox.stop()
-    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"/jobs/{job.pk}/moodle-check/"))
-    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"{URL}?check=1"))
+    assert "short name could not be checked. " in text(as_administrator.get(f"/jobs/{job.pk}/moodle-check/"))
+    assert "short name could not be checked. " in text(as_administrator.get(f"{URL}?check=1"))
 
 
 def test_several_approvals_are_confirmed_first(as_administrator: Client, faculty: User) -> None:

@@ -47,7 +47,7 @@ def test_latest_attempt_links_the_one_before_and_needs_no_notice(
     as_faculty: Client, attempts: list[DuplicationJob]
 ) -> None:
     page = text(as_faculty.get(f"/jobs/{attempts[2].pk}/"))
-    assert f'Attempt 3; <a href="/jobs/{attempts[1].pk}/">the attempt before</a>' in page
+    assert f'Attempt 3; <a href="/jobs/{attempts[1].pk}/">the previous attempt</a>' in page
     assert "This copy was tried again" not in page
 
 
@@ -62,7 +62,7 @@ def test_list_shows_only_the_latest_attempt_with_its_number(
 ) -> None:
     shown = as_administrator.get("/jobs/").context["rows"]
     assert [(row.id, row.attempt) for row in shown] == [(attempts[2].pk, 3)]
-    assert "3 attempts" in text(as_administrator.get("/jobs/"))
+    assert "attempt 3" in text(as_administrator.get("/jobs/"))
     everything = as_administrator.get("/jobs/?attempts=all").context["rows"]
     assert {row.id for row in everything} == {job.pk for job in attempts}
 

@@ -89,7 +89,7 @@ def test_only_the_first_jobs_are_taken_at_once(as_administrator: Client, monkeyp
     monkeypatch.setattr(bulk_changes, "CHANGES_MOST", 3)
     jobs = [a_job(shortname=f"Q{number}") for number in range(5)]
     answer = as_administrator.get(BULK, {"action": "cancel", "all": "1"})
-    assert "These are the first 3. Repeat this for the others when they are done." in text(answer)
+    assert "You selected more: only 3 can be changed at once. Repeat this for the others afterwards." in text(answer)
     bulk(as_administrator, "cancel", *jobs)
     assert DuplicationJob.objects.filter(state=State.CANCELLED).count() == 3
 
@@ -101,7 +101,7 @@ def test_each_job_is_retried_and_refusals_are_listed(as_administrator: Client, f
     page = text(answer)
     assert answer.redirect_chain == [("/jobs/bulk/result/", 303)]
     assert "1 copy will be tried again" in page
-    assert "2 cannot be tried again" in page
+    assert "2 copies cannot be tried again" in page
     assert "already has this short name" in page
     assert "Only a job that failed or was cancelled can be tried again." in page
     new = DuplicationJob.objects.get(retry_of=good)

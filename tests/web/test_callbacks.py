@@ -35,7 +35,7 @@ def test_url_is_saved_and_removed(as_administrator: Client, token: ApiToken) -> 
     url = reverse("token_callback", args=[token.pk])
     page = as_administrator.get(url).content.decode()
     assert secret_of(token) in page
-    assert "sends an HTTP request to the URL below, unless the request for the job contained a" in page
+    assert "dupdash sends an HTTP request to the URL below. A job that was requested with a" in page
     as_administrator.post(url, {"address": ADDRESS})
     assert CallbackDefault.objects.get(token=token).address == ADDRESS
     as_administrator.post(url, {"address": ""})
@@ -72,6 +72,9 @@ def test_callback_is_on_the_job_page_and_sent_again(as_administrator: Client, to
     Callback.objects.update(delivery=Delivery.GIVEN_UP, attempts=20, last_result="HTTP 500")
     page = as_administrator.get(reverse("jobs:job", args=[job.pk])).content.decode()
     assert "Given up after 20 attempts: HTTP 500" in page
+    Callback.objects.update(delivery=Delivery.WAITING, attempts=1, last_result="HTTP 503", due_at=timezone.now())
+    page = as_administrator.get(reverse("jobs:job", args=[job.pk])).content.decode()
+    assert 'Last attempt: HTTP 503</p><p class="muted">Next attempt: <time' in page
     callback = Callback.objects.get()
     as_administrator.post(reverse("jobs:send_callback_again", args=[job.pk]), {"callback": callback.pk})
     callback.refresh_from_db()

@@ -11,7 +11,7 @@ from django.test import Client
 
 from dupdash.moodle.records import Category
 from dupdash.sandbox.server import Sandbox
-from dupdash.web.category_picker import SIBLINGS, Node, category_choices, category_for_copy, children_of
+from dupdash.web.category_picker import SIBLINGS_MOST, Node, category_choices, category_for_copy, children_of
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, form, text
 
 pytestmark = pytest.mark.django_db
@@ -125,9 +125,9 @@ def test_branch_is_sent_when_it_is_opened(as_administrator: Client, administrato
 def test_many_siblings_are_cut_and_the_chosen_one_is_kept(administrator: User) -> None:
     known = [_category(number, f"Category {number}") for number in range(1, 3001)]
     choices = category_choices(known, administrator, selected=2500)
-    assert len(choices.nodes) == SIBLINGS + 1
+    assert len(choices.nodes) == SIBLINGS_MOST + 1
     assert choices.nodes[-1].id == 2500
-    assert choices.more == 3000 - SIBLINGS - 1
+    assert choices.more == 3000 - SIBLINGS_MOST - 1
 
 
 def test_small_tree_is_sent_whole_and_folded(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -190,4 +190,4 @@ def test_filter_marks_hidden_categories(as_administrator: Client, sandbox: Sandb
 
 def test_filter_reports_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
-    assert "Moodle did not answer." in text(as_administrator.get(CHOICES))
+    assert "The categories could not be loaded from Moodle." in text(as_administrator.get(CHOICES))

@@ -45,4 +45,4 @@ def test_request_from_a_failed_job_is_a_retry(
     old = a_job(state, "BIO101-2026S2", requester=faculty, source_id=BIO101)
     new = asked_again(as_faculty, old, label)
     assert new.retry_of == old
-    assert f'Attempt 2; <a href="/jobs/{old.pk}/">the attempt before</a>' in text(as_faculty.get(f"/jobs/{new.pk}/"))
+    assert f'Attempt 2; <a href="/jobs/{old.pk}/">the previous attempt</a>' in text(as_faculty.get(f"/jobs/{new.pk}/"))

@@ -43,7 +43,7 @@ def test_preview_shows_what_is_included(as_administrator: Client, sandbox: Sandb
 def test_source_whose_contents_cannot_be_listed_is_previewed(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.faults.set("invalid_response", function="core_course_get_contents")
     page = _shown(as_administrator)
-    assert "Moodle cannot list the contents of this course. It can be copied." in page
+    assert "Moodle cannot list the contents of this course. It can be copied nevertheless." in page
     assert "The course’s settings in Moodle, all sections and activities and resources." in page
 
 
@@ -72,13 +72,10 @@ def test_expected_duration_follows_earlier_copies(as_administrator: Client, sand
     rough = "About 10 s. This is a rough estimate from the number of activities"
     assert rough in _shown(as_administrator)
     then = timezone.now() - timedelta(days=1)
-    a_job(
-        State.SUCCEEDED,
-        source_id=BIO101,
-        sent_at=then,
-        restore_at=then + timedelta(minutes=1),
-        finished_at=then + timedelta(minutes=4),
-    )
+    times = {"sent_at": then, "restore_at": then + timedelta(minutes=1), "finished_at": then + timedelta(minutes=4)}
+    a_job(State.SUCCEEDED, "OTHER", source_id=1000, source_activities=10, **times)
+    assert "based on its size and 1 copy of another course." in _shown(as_administrator)
+    a_job(State.SUCCEEDED, source_id=BIO101, **times)
     assert "About 4 min, based on 1 earlier copy of this course." in _shown(as_administrator)
 
 
@@ -94,7 +91,7 @@ def test_preview_says_when_the_copy_starts(as_administrator: Client, sandbox: Sa
     a_job(shortname="SCHEDULED", not_before=timezone.now() + timedelta(days=1))
     assert "After 1 copy that is queued before it." in _shown(as_administrator)
     MoodleHealth.objects.update_or_create(id=1, defaults={"paused_at": timezone.now()})
-    assert "copying is paused" in _shown(as_administrator)
+    assert "resumes automatically when dupdash can use Moodle again." in _shown(as_administrator)
 
 
 def test_preview_tells_faculty_about_the_approval(as_faculty: Client, sandbox: Sandbox) -> None:
@@ -114,7 +111,7 @@ def test_preview_names_a_missing_course_and_a_missing_answer(as_administrator: C
     assert "This course does not exist in Moodle" in _shown(as_administrator, source=99999)
     assert "cannot be copied" in _shown(as_administrator, source=1)
     sandbox.stop()
-    assert "Moodle did not answer" in _shown(as_administrator)
+    assert "The source could not be read from Moodle" in _shown(as_administrator)
 
 
 @pytest.mark.parametrize("source", ["", "x", "-1", "9" * 30])

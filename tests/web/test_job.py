@@ -232,6 +232,8 @@ def test_only_contents_in_both_courses_count_as_copied(as_administrator: Client)
 def test_activities_that_were_not_requested_are_counted(as_administrator: Client) -> None:
     page = _page_of({"activities": compared(64, 0, expected=0)}, as_administrator)
     assert "Activities and resources: 0 of 0. The 64 activities of the source were not requested." in page
+    page = _page_of({"activities": compared(1, 0, expected=0)}, as_administrator)
+    assert "The 1 activity of the source was not requested." in page
 
 
 def test_complete_copy_is_shown_as_verified(as_administrator: Client, settings: Any) -> None:
@@ -239,7 +241,7 @@ def test_complete_copy_is_shown_as_verified(as_administrator: Client, settings: 
     report = REPORT | {"complete": True, "activities": compared(64, 64)}
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    assert "Verified: all sections and activities were copied" in page
+    assert "Verified: all requested sections and activities were copied" in page
     assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
     assert "Open in Moodle" in page
 
@@ -284,10 +286,11 @@ def test_candidates_of_a_failed_job_are_not_shown_to_faculty(
     job = a_job(State.FAILED, requester=faculty, failure_code="error", sent_at=timezone.now(), evidence=CANDIDATES)
     for client in (as_administrator, as_help_desk):
         page = text(client.get(f"/jobs/{job.pk}/"))
-        assert "Courses that may be this copy" in page
+        assert "Course that may be this copy" in page
+        assert "Check the course in Moodle before you delete it." in page
         assert "“Source copy 1”</a> (SRC_1), id 455. Students cannot see it." in page
     theirs = text(as_faculty.get(f"/jobs/{job.pk}/"))
-    assert "Courses that may be this copy" not in theirs
+    assert "that may be this copy" not in theirs
     assert "SRC_1" not in theirs
     assert "id 455" not in theirs
 
@@ -295,7 +298,7 @@ def test_candidates_of_a_failed_job_are_not_shown_to_faculty(
 @pytest.mark.parametrize("state", [State.CHECKING, State.SUCCEEDED])
 def test_candidates_are_hidden_when_nobody_has_to_decide(as_administrator: Client, state: State) -> None:
     job = a_running_job(state, evidence=CANDIDATES)
-    assert "Courses that may be this copy" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "that may be this copy" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
 
 
 def test_cancelled_copy_that_is_still_in_moodle_is_named(as_faculty: Client, faculty: User, settings: Any) -> None:
@@ -334,7 +337,7 @@ def test_ended_job_is_not_polled(as_administrator: Client) -> None:
 def test_retry_links_the_failed_job(as_administrator: Client) -> None:
     old = a_job(State.FAILED)
     page = text(as_administrator.get(f"/jobs/{a_job(retry_of=old).pk}/"))
-    assert f'Attempt 2; <a href="/jobs/{old.pk}/">the attempt before</a>' in page
+    assert f'Attempt 2; <a href="/jobs/{old.pk}/">the previous attempt</a>' in page
 
 
 @pytest.mark.parametrize("address", ["/jobs/1/", "/jobs/nonsense/", f"/jobs/{'G' * 32}/"])

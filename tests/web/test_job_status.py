@@ -100,7 +100,7 @@ def test_status_shows_last_contact_and_tries(as_administrator: Client) -> None:
     page = text(as_administrator.get(f"/jobs/{job.pk}/status/"))
     assert f'datetime="{heard.isoformat()}" data-local="relative"' in page
     assert "<dt>Attempts of this job</dt><dd>2</dd>" in page
-    assert "<dt>Service</dt><dd>synchronous</dd>" in page
+    assert "<dt>Driver</dt><dd>synchronous</dd>" in page
 
 
 def a_checked_job(state: State = State.CHECKING, **columns: Any) -> DuplicationJob:
@@ -130,7 +130,7 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
             {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812, has_names_and_contents=True)},
             "(id 812) looks complete. One more",
         ),
-        ({}, "The connection dropped before Moodle answered."),
+        ({}, "dupdash did not get Moodle’s answer."),
         (
             {"request_error": "cannotrestore"},
             "Moodle reported an error. Checking in Moodle whether a part of the copy was left. "
@@ -154,7 +154,7 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
         ({"check_at": timezone.now()}, "Next check in a moment"),
         (
             {"cancel_requested_at": timezone.now()},
-            "when Moodle has finished it. The connection dropped",
+            "when Moodle has finished it. dupdash did not get",
         ),
     ],
 )

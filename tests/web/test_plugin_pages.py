@@ -47,7 +47,7 @@ def test_place_in_moodles_queue_is_shown(as_administrator: Client) -> None:
     MoodleHealth.objects.update_or_create(id=1, defaults={"cron_run_at": timezone.now()})
     job = job_of_plugin(moodle_queue_ahead=3, sent_at=timezone.now() - timedelta(minutes=5))
     page = page_of(as_administrator, job)
-    assert "Waits in Moodle’s queue for" in page
+    assert "Has been waiting in Moodle’s queue for" in page
     assert "behind 3 tasks." in page
     assert "cron" not in page
 

@@ -547,7 +547,7 @@ def test_copy_again_fills_in_a_free_name(as_administrator: Client, administrator
     page = text(as_administrator.get(f"{URL}?from={made.pk}"))
     assert 'name="shortname" value="BIO101-2028S1"' in page
     assert 'name="fullname" value="Introduction to Biology (2028S1)"' in page
-    assert "BIO101-2027S1 exists" in page
+    assert "BIO101-2027S1 is taken" in page
     assert "requested by Ada Admin on <time" in page
     assert "so BIO101-2028S1 is suggested." in page
 
@@ -557,7 +557,7 @@ def test_taken_name_of_somebody_elses_copy_is_explained_without_the_person(
 ) -> None:
     a_job(shortname="BIO101-2027S1", requester=colleague)
     page = text(as_faculty.get(f"{URL}preview/", {"source": BIO101, "activities": "1"}))
-    assert "BIO101-2027S1 exists, so BIO101-2028S1 is suggested." in page
+    assert "BIO101-2027S1 is taken, so BIO101-2028S1 is suggested." in page
     assert "Nadia" not in page
 
 

@@ -62,7 +62,7 @@ def test_search_finds_the_copy(as_help_desk: Client, job: DuplicationJob, search
 def test_total_of_a_search_is_without_earlier_attempts(
     as_help_desk: Client, monkeypatch: pytest.MonkeyPatch, counted: int, total: str
 ) -> None:
-    monkeypatch.setattr("dupdash.web.job_list.filters.COUNTED", counted)
+    monkeypatch.setattr("dupdash.web.job_list.filters.COUNTED_MOST", counted)
     first = a_job(State.FAILED, "BIO-1", fullname="Biology")
     for name, retried in (("BIO-2", first), ("BIO-3", None), ("BIO-4", None)):
         a_job(State.SUCCEEDED, name, fullname="Biology", retry_of=retried)

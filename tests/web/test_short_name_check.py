@@ -63,4 +63,4 @@ def test_check_says_that_moodle_does_not_answer(as_faculty: Client, sandbox: San
     sandbox.stop()
     page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
     assert 'data-level="warning"' in page
-    assert "Moodle did not answer." in page
+    assert "The name could not be checked in Moodle." in page

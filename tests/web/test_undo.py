@@ -87,7 +87,7 @@ def test_several_approvals_are_named_and_undone_together(
     assert "and 2 more are approved." in page
     assert DuplicationJob.objects.filter(state=State.QUEUED).count() == 5
     undone = text(as_administrator.post("/approvals/undo/", {"jobs": " ".join(ids)}, follow=True))
-    assert "Undone: 5 wait for approval again." in undone
+    assert "Undone: 5 requests wait for approval again." in undone
     assert DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count() == 5
 
 

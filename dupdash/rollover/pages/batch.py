@@ -30,7 +30,7 @@ from dupdash.web.presentation.durations import roughly
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 from dupdash.web.views.jobs import live_context, table_context
 
 # The filters of the page: the label of each, and the states of the jobs that it shows.

@@ -45,9 +45,15 @@ class RulesForm(PresetChoiceForm):
         max_length=200,
         initial="{shortname}",
         label="Short name",
-        help_text="May contain {shortname}, {fullname} and {term}.",
+        help_text="{shortname} and {fullname} stand for the names of the source after the change chosen above, {term} "
+        "for the term entered here.",
     )
-    fullname_template = forms.CharField(max_length=300, initial="{fullname}", label="Full name")
+    fullname_template = forms.CharField(
+        max_length=300,
+        initial="{fullname}",
+        label="Full name",
+        help_text="You can use {shortname}, {fullname} and {term} here, too.",
+    )
     dates = forms.ChoiceField(
         required=False,
         label="Dates",
@@ -72,7 +78,8 @@ class RulesForm(PresetChoiceForm):
         required=False,
         max_length=200,
         label="ID number",
-        help_text="May contain {idnumber}, {shortname}, {fullname} and {term}. If empty, the copies have no ID number.",
+        help_text="You can use {shortname}, {fullname} and {term} as above; {idnumber} stands for the ID number of the "
+        "source. If this is empty, the copies have no ID number.",
     )
     target = forms.ChoiceField(
         label="Category of the copies",

@@ -23,7 +23,7 @@ class ReasonForm(forms.Form):
 
 
 class DeleteCandidateForm(forms.Form):
-    """Selects the course to delete among those that a failed job may have left."""
+    """Asks which of the courses that a failed job may have left is to be deleted."""
 
     course = forms.ChoiceField(
         label="Course to delete",
@@ -41,7 +41,7 @@ class DeleteCandidateForm(forms.Form):
 
 
 class SettleForm(forms.Form):
-    """Asks an administrator for the result of an unresolved job, as it is in Moodle."""
+    """Asks an administrator which course in Moodle is the copy of an unresolved job, if any, and how they know."""
 
     course = forms.ChoiceField(
         label="Which course is the copy?",

@@ -1,4 +1,4 @@
-"""The form for a person's notifications and time zone."""
+"""The form for a person's preferences: notifications, the key for the search, and the time zone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ WHOSE = {OWN: "your own copies", OTHERS: "copies of others"}
 
 # Label and help text of each topic, in the order in which a job reaches them.
 TOPIC_TEXTS: dict[Topic, tuple[str, str]] = {
-    Topic.REQUESTED: ("Requested", "A receipt for each request."),
+    Topic.REQUESTED: ("Requested", "A confirmation of each request."),
     Topic.APPROVAL: ("Needs approval", "A course administrator must approve or refuse it."),
     Topic.APPROVED: ("Approved", "The copy starts automatically."),
     Topic.REFUSED: ("Refused", "With the reason."),

@@ -70,7 +70,7 @@ class RequestForm(forms.Form):
     idnumber = forms.CharField(
         required=False,
         label="ID number",
-        help_text="Other systems may identify the course by it. Must be unique in Moodle.",
+        help_text="Other systems can identify the course by this number. Must be unique in Moodle.",
         widget=forms.TextInput(
             attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off", "dir": "auto"}
         ),
@@ -112,7 +112,7 @@ class RequestForm(forms.Form):
     key = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *arguments: Any, user: User, start: datetime | None = None, **more: Any) -> None:
-        """``start``: the start time of the job that is edited. It is kept unless the person changes it."""
+        """``start``: the start time of the job that a person edits. The job keeps it unless the person changes it."""
         super().__init__(*arguments, **more)
         self.user = user
         # A free short name to offer, if the typed short name is taken.
@@ -130,7 +130,7 @@ class RequestForm(forms.Form):
 
     @property
     def chosen_options(self) -> dict[str, int]:
-        """Return the ten options as they are set, or the initial options if nothing was sent yet."""
+        """Return the ten options as the person sent them, or the initial options before that."""
         if self.is_bound:
             return from_form(self.data)
         begun: dict[str, int] = self.initial.get("options", {})
@@ -170,9 +170,9 @@ class RequestForm(forms.Form):
         return cleaned
 
     def _moment(self, cleaned: dict[str, Any]) -> datetime | None:
-        """Return the requested start time, in the time zone of the form.
+        """Return the requested start time; None for a start as soon as possible.
 
-        If the time is invalid, adds an error to the form.
+        The person enters a local time of the chosen time zone. If it is invalid, adds an error and returns None.
         """
         if "not_before" in self.errors:
             return None
@@ -228,7 +228,10 @@ class RequestForm(forms.Form):
 
 
 def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
-    """Return the initial values of the form that edits a waiting job. The start time is in the editor's ``zone``."""
+    """Return the initial values of the form that edits a waiting job. The start time is shown in ``zone``.
+
+    ``zone``: the time zone that the editing person has chosen; None: that of dupdash.
+    """
     begun = filled_in(job)
     if job.not_before is None or job.not_before <= timezone.now():
         return begun
@@ -237,7 +240,7 @@ def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
 
 
 def wall_clock(moment: datetime, zone: tzinfo) -> datetime:
-    """Return a time as the form shows it: local time in ``zone``, without seconds."""
+    """Return a time as the form shows it: as local time in ``zone``, without seconds and without a time zone."""
     return moment.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
 
 

@@ -11,7 +11,7 @@ class TokenForm(forms.Form):
     label = forms.CharField(
         max_length=LABEL_LONGEST,
         label="Purpose",
-        help_text="For example the name of the program. The activity of each job that it requests shows this.",
+        help_text="For example the name of the program. The activity of its jobs shows this purpose.",
         error_messages={"required": "Enter what the token is for."},
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
@@ -31,5 +31,5 @@ class TokenForm(forms.Form):
         if not label.isprintable():
             raise forms.ValidationError("Use one line of text, without control characters.")
         if ApiToken.objects.filter(owner=self.owner, label=label, revoked_at__isnull=True).exists():
-            raise forms.ValidationError("You have a token with this label. Choose another, or revoke that one first.")
+            raise forms.ValidationError("You have a token with this purpose. Enter another one, or revoke that token.")
         return label

@@ -1,6 +1,6 @@
-"""Builds the charts of the page "Insights": tables with a summary, which ``static/js/insights.js`` draws.
+"""Builds the charts of the page "Insights". Each is a table with a summary, from which ``static/js/insights.js`` draws.
 
-The table and the CSV file contain all numbers, including those that are not drawn.
+The table and the CSV file also contain the numbers that are not drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Value:
-    """A cell of the table: its text, the number to draw if it differs from the text, and the link to the copies."""
+    """A cell of the table: its text, the number to draw if it differs from the text, and the URL of its copies."""
 
     shown: Cell
     number: float | None = None
@@ -106,7 +106,7 @@ def _shares(totals: Sequence[int]) -> tuple[Figure, ...]:
     requested = Figure(f"{sum(totals):,}", "Copies requested")
     if not succeeded + failed:
         return (requested,)
-    return (requested, Figure(f"{100 * succeeded / (succeeded + failed):.1f} %", "Succeeded, not failed"))
+    return (requested, Figure(f"{100 * succeeded / (succeeded + failed):.1f} %", "Success rate"))
 
 
 def durations_chart(period: Period) -> Chart:
@@ -218,7 +218,7 @@ def sources_chart(period: Period) -> Chart:
         (
             Column("Source"),
             Column("Course id"),
-            Column("All others", "1"),
+            Column("Not failed", "1"),
             Column("Failed", "failed" if any(source.failed for source in found) else ""),
             Column("Copies"),
         ),

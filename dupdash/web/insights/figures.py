@@ -39,12 +39,12 @@ WAITS: tuple[tuple[float, str], ...] = (
     (86400, "4 h to 1 day"),
     (float("inf"), "over 1 day"),
 )
-BUSIEST = 10
+SOURCES_MOST = 10
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A bar of a chart: a day, week or month of the period, with the numbers of jobs by outcome."""
+    """A bar of a chart: a day, week or month of the period. ``counts``: the jobs of each of OUTCOMES, in this order."""
 
     since: date
     until: date
@@ -92,7 +92,7 @@ class Distribution:
 
 
 class Copied(NamedTuple):
-    """One complete copy: the size of its source, and how long Moodle took."""
+    """One complete copy: the number of activities in its source, and the time from the request to the end."""
 
     activities: int
     seconds: float
@@ -140,13 +140,13 @@ def _start(day: date, unit: str, period: Period) -> date:
 
 
 def waits(period: Period) -> Distribution:
-    """Return how long started jobs waited in the queue, without waiting for an approval or a scheduled start."""
+    """Return how long started jobs waited in the queue. Waiting for an approval or a scheduled start is left out."""
     begun = period.jobs().filter(started_at__isnull=False, queued_at__isnull=False)
     return _seconds(begun.annotate(waited=waiting()).values_list("waited", flat=True))
 
 
 def durations(period: Period) -> tuple[list[Copied], int]:
-    """Return the complete copies. Also return how many are left out because dupdash noticed their end late."""
+    """Return the complete copies, and the number of those left out because only a later check noticed their end."""
     whole = period.jobs().filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, source_activities__isnull=False
     )
@@ -163,13 +163,13 @@ def causes(period: Period) -> list[tuple[str, int]]:
 
 
 def busiest(period: Period) -> list[Source]:
-    """Return the most copied sources, each with its latest name."""
+    """Return the sources with the most jobs, at most SOURCES_MOST, each with its latest short name."""
     failed = Count("id", filter=Q(state=State.FAILED))
     rows = list(
         period.jobs()
         .values_list("source_id")
         .annotate(count=Count("id"), failed=failed, last=Max("created_at"))
-        .order_by("-count", "source_id")[:BUSIEST]
+        .order_by("-count", "source_id")[:SOURCES_MOST]
     )
     ids = [source_id for source_id, *_ in rows]
     names = _latest_names(period.jobs().filter(source_id__in=ids))

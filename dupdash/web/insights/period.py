@@ -1,4 +1,4 @@
-"""The form for the period of the charts: the last days, or the time from one day to another."""
+"""The form for the period of the charts: a number of days until today, or the time from one day to another."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta

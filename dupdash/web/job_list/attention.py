@@ -29,7 +29,7 @@ class Reason:
 
 
 def reasons_for_attention(user: User) -> list[Reason]:
-    """Return the reasons, of which at most one is true for a job; approvals only for people who may approve."""
+    """Return the reasons. A job matches at most one. Only administrators get the reason "awaiting approval"."""
     is_open = Q(resolved_at__isnull=True)
     is_recent = Q(is_retried=False, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
     left_nothing = ~LEFT_PARTIAL_COURSE & ~LEFT_LIKELY_COURSE

@@ -121,7 +121,7 @@ def _why_not(job: DuplicationJob, action: Action, user: User) -> str:
 
 
 def do(chosen: list[DuplicationJob], action: Action, user: User) -> Result:
-    """Run an action on one job after the other, until time runs out or Moodle does not answer."""
+    """Run an action on one job after the other. Stops after CHANGING_LONGEST, or if Moodle does not answer."""
     if action == Action.CANCEL:
         return _one_by_one(chosen, user, lambda job: jobs.cancel(job, actor=user))
     try:
@@ -136,7 +136,7 @@ def _one_by_one(chosen: list[DuplicationJob], user: User, act: Callable[[Duplica
     result = Result(0, [], 0, "")
     for number, job in enumerate(chosen):
         if time.monotonic() > until:
-            result.not_reached, result.why = len(chosen) - number, "Time ran out. Select these copies again."
+            result.not_reached, result.why = len(chosen) - number, "This took too long. Select these copies again."
             break
         try:
             act(job)
@@ -154,15 +154,18 @@ def _one_by_one(chosen: list[DuplicationJob], user: User, act: Callable[[Duplica
 
 
 def _sentence_for(problem: Problem, user: User) -> tuple[str, str]:
-    """Return the sentence about a problem, and the id of the job in the way if this person may see it; otherwise ""."""
+    """Return the sentence about a problem, and the id of the job that has the short name.
+
+    The id is "" if there is no such job, or if this person may not see it.
+    """
     held = job_in_the_way(problem, user)
     return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")
 
 
 def shown_refusals(refusals: Iterable[dict[str, Any]], user: User) -> list[dict[str, Any]]:
-    """Return the refusals stored in the session, with their words as HTML that links to jobs that reserve a short name.
+    """Return the refusals that the session has stored, with their sentences as HTML.
 
-    The link is left out if the person may no longer see that job.
+    A sentence about a reserved short name links to the job that has it, if the person may still see that job.
     """
     refusals = list(refusals)
     ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}

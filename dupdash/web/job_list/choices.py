@@ -38,8 +38,8 @@ def people() -> Choices:
 def _by_name(people: tuple[tuple[int, str, str, str], ...], language: str) -> tuple[tuple[str, str], ...]:
     """Return the choices of people, sorted by the names that pages in this language show.
 
-    ``people``: id, first name, last name and username. ``language`` is only a part of the key of the cache: ``isolate``
-    reads the active one. Cached, because every list needs the choices, and 600 names take 5 ms.
+    ``people``: id, first name, last name and username. ``language`` is only a part of the cache's key, because
+    ``isolate`` reads the active language. The result is cached: every list needs it, and 600 names take 5 ms.
     """
     named = ((str(key), isolate(display_name(*names))) for key, *names in people)
     return tuple(sorted(named, key=lambda choice: fold_text(choice[1])))
@@ -69,9 +69,9 @@ def options() -> Choices:
 
 
 def combinations_with(option: str, *, chosen: bool) -> list[str]:
-    """Return the values of ``chosen_options`` in which an option is on, or off.
+    """Return the values of ``chosen_options`` that occur in jobs and have an option on, or off if not ``chosen``.
 
-    There are few, and an index contains them.
+    Few different values occur, and an index contains them.
     """
     return [value for value in _distinct_values("chosen_options") if (option in value.split()) == chosen]
 
@@ -87,17 +87,17 @@ def causes(own: JobQuerySet | None) -> Choices:
 
 
 def cause_of(code: str) -> str:
-    """Return the explanation of an error code. If several codes have the same explanation, the code is added."""
+    """Return the explanation of an error code. The general explanation of unknown codes is followed by the code."""
     words = explain(code).happened.rstrip(".")
     return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
 def _distinct_values(column: str, *, state: str = "", more: str = "", join: str = "") -> list[Any]:
-    """Return the distinct values of a column in all jobs, or rows that begin with a value if ``more`` is given.
+    """Return the distinct values of a column in all jobs; with ``more``, rows of a value and these further columns.
 
     A recursive query jumps from value to value in the index of the column. SELECT DISTINCT would read the whole index.
-    ``state``: only jobs in this state. ``more``: SQL of further columns, in which ``value`` is the value. ``join``: SQL
-    that joins their table.
+    ``state``: only jobs in this state. ``more``: SQL of the further columns, which can use ``value``. ``join``: SQL
+    that joins the table of these columns.
     """
     of_state, parameters = ("state = %s AND ", [state, state]) if state else ("", [])
 

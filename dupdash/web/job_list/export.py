@@ -11,9 +11,9 @@ from dupdash.web.csv_files import Cell, with_zone
 from dupdash.web.job_list.choices import cause_of
 from dupdash.web.job_list.orders import Order
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.plugin_report import missing_line, pointing
+from dupdash.web.presentation.plugin_report import link_to_source, missing_line
 
-AT_A_TIME = 500
+ROWS_AT_ONCE = 500
 # The maximum length of a spreadsheet cell.
 CELL_LONGEST = 32_000
 # A heading, and what the column contains for a job.
@@ -65,14 +65,14 @@ def columns(*, raw: bool) -> list[Column]:
 
 
 def lines(jobs: JobQuerySet, order: Order, chosen: Sequence[Column]) -> Iterator[list[Cell]]:
-    """Yield the lines of the jobs in ``order``. Only the needed columns are read: less than half of each row."""
+    """Yield the lines of the jobs in ``order``. Large columns that the file does not need are not read."""
     jobs = (
         jobs.select_related("requester")
         .annotate(is_compared=F("verification__complete"), why_not_compared=F("verification__why_not"))
         .defer("baseline", "evidence", "verification", "search_text")
     )
     for part in order.parts:
-        for job in part.sorted(jobs).iterator(chunk_size=AT_A_TIME):
+        for job in part.sorted(jobs).iterator(chunk_size=ROWS_AT_ONCE):
             yield [content(job) for _, content in chosen]
 
 
@@ -82,7 +82,7 @@ def _seconds(job: DuplicationJob) -> float | None:
 
 
 def _comparison(job: DuplicationJob) -> str:
-    """Return whether the copy has the sections and activities of its source."""
+    """Return how a copy compares with its source: "same", "differs", "not possible", or "" before the comparison."""
     if job.differs:
         return "differs"
     if job.is_compared is None:  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def _missing(job: DuplicationJob) -> str:
 
 def _links(job: DuplicationJob) -> str:
     # An empty MoodleHealth, because the page of an activity is not in the file, and its URL would need a query.
-    found = (pointing(one, MoodleHealth()) for one in _reported(job, "pointing"))
+    found = (link_to_source(one, MoodleHealth()) for one in _reported(job, "pointing"))
     return "; ".join(f"{one.what}: {one.name} {one.target}" for one in found)
 
 
@@ -106,6 +106,6 @@ def _activity_ids(job: DuplicationJob) -> str:
 
 
 def _reported(job: DuplicationJob, part: str) -> list[dict[str, Any]]:
-    """Return a part of the plugin's report on the copy; empty if there is no report."""
+    """Return a part of the plugin's report on the copy, such as "missing"; empty if there is no report."""
     report: dict[str, list[dict[str, Any]]] | None = job.moodle_report
     return report[part] if report is not None else []

@@ -27,7 +27,7 @@ from dupdash.web.job_list.state_groups import ATTENTION, GROUPS, WITH_EARLIER_AT
 
 ALL_ATTEMPTS = "all"
 # A higher count is shown as "more than" this number.
-COUNTED = 10_000
+COUNTED_MOST = 10_000
 # If at most this many jobs match, a page is found by their ids, without a second search. If more match, the page is
 # first looked for in the order of the list.
 FEW = 2000
@@ -139,7 +139,7 @@ class ListForm(forms.Form):
         return ORDERS[self.order_name]
 
     def query(self, **other: object) -> QueryDict:
-        """Return the query string of the URL, without empty fields. ``other``: fields to replace or add."""
+        """Return the query parameters of the URL, without empty fields. ``other``: fields to replace or add."""
         kept = QueryDict(mutable=True)
         for name in self.fields:
             value = str(other.pop(name, self.data.get(name, ""))).strip()
@@ -153,7 +153,7 @@ class ListForm(forms.Form):
         return bool(self.query(sort=""))
 
     def found(self, search: str = "") -> Found:
-        """Return the jobs that match the filters; none if the form has errors. ``search`` replaces the typed search."""
+        """Return the jobs that match the form; none if it has errors. ``search``: replaces the typed search text."""
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
         text = search or self.cleaned_data["q"]
@@ -178,7 +178,7 @@ class ListForm(forms.Form):
         return group_of(self.cleaned_data["state"], self._user)
 
     def _united(self, alternatives: list[JobQuerySet]) -> JobQuerySet:
-        """Return the jobs of all alternatives as a union, because one condition with OR would read all jobs."""
+        """Return the jobs of all alternatives, by a UNION of queries: one query with OR would read all jobs."""
         first, *others = alternatives
         if not others:
             return first
@@ -188,28 +188,28 @@ class ListForm(forms.Form):
 
     @property
     def _is_restricted(self) -> bool:
-        """Whether anything but the search narrows the list. That earlier attempts are left out does not count."""
+        """Whether anything but the search and the filter "Attempts" narrows the list."""
         return bool(set(self.query()) - {"q", "sort", "attempts"}) or not access.sees_all_jobs(self._user)
 
     def found_and_counted(self, search: str = "") -> tuple[Found, int | None]:
-        """Return the matching jobs with their size, and their number, at most COUNTED + 1.
+        """Return the matching jobs, and their number, counted up to COUNTED_MOST + 1.
 
-        The number is None if they were not counted: the form has errors, nothing is filtered, or an index contains them
-        in the chosen order.
+        The number is None if the jobs were not counted: the form has errors, nothing is filtered, or an index contains
+        the jobs in the chosen order.
         """
         found = self.found(search)
         if not self.is_valid() or not self.is_narrowed or self._follows_an_index:
             return found, None
-        if self._certainly_finds(COUNTED + 1, found.lookup):
-            return replace(found, size=Size.LARGE), COUNTED + 1
-        ids = found.ids(COUNTED + 1)
+        if self._certainly_finds(COUNTED_MOST + 1, found.lookup):
+            return replace(found, size=Size.LARGE), COUNTED_MOST + 1
+        ids = found.ids(COUNTED_MOST + 1)
         if len(ids) > FEW:
-            return replace(found, size=Size.LARGE if len(ids) > COUNTED else Size.MEDIUM), len(ids)
+            return replace(found, size=Size.LARGE if len(ids) > COUNTED_MOST else Size.MEDIUM), len(ids)
         jobs = DuplicationJob.objects.filter(pk__in=ids)
         return Found(jobs, jobs, (jobs,), found.states, Size.SMALL), len(ids)
 
     def _certainly_finds(self, number: int, lookup: Lookup) -> bool:
-        """Return whether the text index alone proves that at least ``number`` jobs match."""
+        """Return whether ``lookup``, which has asked the text index, proves that at least ``number`` jobs match."""
         if lookup.matches is None or lookup.matches < number or self._is_restricted:
             return False
         # At most so many of the matches are earlier attempts.
@@ -243,8 +243,8 @@ class ListForm(forms.Form):
     def _latest_attempts(self) -> Q:
         """Return the condition for the latest attempt at each copy.
 
-        It is empty, so that earlier attempts match, too, if the person asks for all attempts, filters for a state in
-        WITH_EARLIER_ATTEMPTS, or searches for an id.
+        The condition is empty, so that earlier attempts match, too, if the person asks for all attempts, filters for a
+        state in WITH_EARLIER_ATTEMPTS, or searches for the id of a job.
         """
         given = self.cleaned_data
         everything = given["attempts"] == ALL_ATTEMPTS or given["state"] in WITH_EARLIER_ATTEMPTS
@@ -307,7 +307,7 @@ def _on_days(since: date | None, until: date | None, finished_since: date | None
 
 
 def _of_source(text: str, jobs: JobQuerySet, *, scanned: bool) -> Q:
-    """Return the condition for a source: ``text`` is its id or, if it is not a number, a part of its short name."""
+    """Return the condition for a source: ``text`` is its id or, if no job has this id, a part of its short name."""
     if not text:
         return Q()
     number, sought = as_id(text), fold_text(text)

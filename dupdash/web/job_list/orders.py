@@ -1,7 +1,8 @@
 """Sorts and pages the list of copies. A page begins after a job, not at a number (keyset pagination).
 
-So the thousandth page is as fast as the first, and jobs that are added meanwhile do not shift the pages. An order has
-one or more consecutive parts. Each is sorted by a value that an index contains, and then by id.
+So the thousandth page is as fast as the first, and jobs that are added meanwhile do not shift the pages. An order can
+have several parts that follow each other, for example first the unfinished jobs, then the ended ones. Each part is a
+query, sorted by one value and then by id; large parts use an index.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -71,7 +72,7 @@ class Part:
     def take(self, found: "Found", count: int, after: Key | None, *, backwards: bool) -> list[DuplicationJob]:
         """Return up to ``count`` jobs of this part that follow the position ``after``, or precede it if ``backwards``.
 
-        Without a position, the jobs are those at the beginning, or at the end.
+        The nearest job comes first. Without a position, return the first jobs, or the last ones if ``backwards``.
         """
         if found.size in NEAR and not self.is_small:
             taken = self._take_near(found, count, after, backwards=backwards)
@@ -84,9 +85,10 @@ class Part:
     def _take_near(
         self, found: "Found", count: int, after: Key | None, *, backwards: bool
     ) -> list[DuplicationJob] | None:
-        """Return what ``take`` returns if the next NEAR rows in the order of this part contain it; otherwise None.
+        """Look for the jobs that ``take`` returns only among the next rows in the order of this part (NEAR).
 
-        They usually do if many jobs match. If they do not, reading on could read the whole table.
+        Returns None if these rows contain too few. They usually contain enough if many jobs match. Otherwise, further
+        reading could read the whole table.
         """
         # All jobs with a value, not only those of this part: then the index alone tells where the next rows end.
         every = DuplicationJob.objects.annotate(sort_value=self.value).filter(Q(sort_value__isnull=False))
@@ -104,9 +106,9 @@ class Part:
         return None
 
     def _beyond(self, jobs: JobQuerySet, after: Key | None, *, backwards: bool) -> JobQuerySet:
-        """Return the jobs that follow the position ``after`` in this part, or precede it if ``backwards``.
+        """Return those of ``jobs`` that follow the position ``after`` in this part, or precede it if ``backwards``.
 
-        The ``jobs`` have a ``sort_value``. Without a position, all of them are returned.
+        ``jobs`` must be annotated with ``sort_value``. Without a position, return all of them.
         """
         if after is None:
             return jobs
@@ -178,8 +180,8 @@ class Order:
     ) -> list[tuple[Key, DuplicationJob]]:
         """Return up to ``count`` jobs that follow the position ``after`` in this order, or precede it if ``backwards``.
 
-        Without a position, the jobs are those at the beginning, or at the end. Each part is a query. A job that moves
-        to another part between two queries may be missing.
+        The nearest job comes first. Without a position, return the first jobs, or the last ones if ``backwards``. Each
+        part is a query. If a job moves to another part between two queries, it can be missing.
         """
         taken: list[tuple[Key, DuplicationJob]] = []
         for number, part in sorted(enumerate(self.parts), reverse=backwards):
@@ -199,7 +201,7 @@ class Order:
         return taken
 
     def key_in(self, text: str | None) -> Key | None:
-        """Return the key that a URL contains; None if the string is not a key."""
+        """Return the key that a string from a URL describes; None if it is not a key of this order."""
         number, _, rest = (text or "").partition(".")
         value, _, job_id = rest.rpartition("_")
         try:
@@ -254,7 +256,7 @@ ORDERS: dict[str, Order] = {
 
 
 def reverse_of(name: str) -> str:
-    """Return the name of the same order the other way round."""
+    """Return the name of the reverse of an order: "-created" for "created"."""
     return name.removeprefix("-") if name.startswith("-") else f"-{name}"
 
 
@@ -271,7 +273,10 @@ class Page:
 
 
 def page_of(found: Found, order: Order, asked: Mapping[str, str], size: int = PAGE) -> Page:
-    """Return the page that ``next`` or ``previous`` in the URL asks for; without either, the first page."""
+    """Return the page that ``next`` or ``previous`` in the URL asks for; without either, or if it is empty, the first.
+
+    ``asked``: the query parameters of the URL.
+    """
     after, before = order.key_in(asked.get("next")), order.key_in(asked.get("previous"))
     if before is not None:
         shown = order.take(found, size + 1, before, backwards=True)
@@ -295,7 +300,7 @@ def _page(shown: list[tuple[Key, DuplicationJob]], *, previous: bool, following:
 
 
 def load_jobs(ids: Iterable[str]) -> list[DuplicationJob]:
-    """Return the jobs with all columns and people, in the order of ``ids``. Jobs that no longer exist are missing."""
+    """Return the jobs with their requesters and assignees, in the order of ``ids``. Deleted jobs are left out."""
     ids = list(ids)
     found = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(ids)
     return [found[job_id] for job_id in ids if job_id in found]

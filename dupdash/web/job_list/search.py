@@ -34,9 +34,9 @@ FEW_JOBS = 5_000
 
 
 def words_in(text: str) -> list[str]:
-    """Return the words to search for, folded.
+    """Return the words to search for, folded, at most WORDS_MOST. A pasted URL becomes the id that it contains.
 
-    Single characters are left out unless they are an id: most jobs contain them.
+    Single characters are left out, because most jobs contain them; single digits are kept, because they can be ids.
     """
     text = "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST]
     text = _COURSE_URL.sub(r"\1", _JOB_URL.sub(r"\1", text)).translate(_QUOTES)
@@ -45,9 +45,10 @@ def words_in(text: str) -> list[str]:
 
 
 def matching(text: str, *, scanned: bool) -> Q:
-    """Return the condition for the jobs in which every word of ``text`` occurs; an empty one if it has no words.
+    """Return the condition for the jobs in which every word of ``text`` occurs, or whose failure is explained by it.
 
-    ``scanned``: read the texts of the jobs instead of the text index.
+    The condition is empty, so that all jobs match, if ``text`` has no words. ``scanned``: read the texts of the jobs
+    instead of the text index.
     """
     words = words_in(text)
     if not words:
@@ -73,10 +74,10 @@ class Lookup:
 
 
 def choose_lookup(words: list[str], jobs: JobQuerySet, *, restricted: bool) -> Lookup:
-    """Return the faster lookup of these words in these jobs. ``restricted``: they are only a part of all jobs.
+    """Return the faster way to find these words in these jobs. ``restricted``: ``jobs`` are only a part of all jobs.
 
-    SQLite is faster by reading if the jobs are few, or if the words are common, because it must look up the job of each
-    match in the text index. PostgreSQL decides this itself.
+    On SQLite, reading the texts is faster if the jobs are few or the words are common, because the text index makes it
+    look up the job of each match. PostgreSQL decides this itself.
     """
     if not words or not has_sqlite_index():
         return Lookup()
@@ -113,7 +114,10 @@ def _with_id(word: str) -> Q:
 
 
 def _explained_by(text: str) -> Q:
-    """Return the condition for the failed jobs whose explanation contains ``text``; an empty one if there is none."""
+    """Return the condition for the failed jobs whose explanation contains ``text``.
+
+    The condition is empty if ``text`` is shorter than A_SENTENCE, or if no explanation contains it.
+    """
     sought = fold_text(" ".join(text.split()))
     if len(sought) < A_SENTENCE:
         return Q()

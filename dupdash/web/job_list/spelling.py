@@ -17,13 +17,13 @@ from dupdash.web.job_list.search import choose_lookup, words_in
 WORD_LEAST = 5
 HALF_LEAST = 2
 # The latest jobs with a candidate word that are read.
-READ = 500
+READ_MOST = 500
 
 
 def corrected(text: str, jobs: JobQuerySet) -> str:
     """Return the search with typos corrected, at most one per word, to words that occur in ``jobs``.
 
-    Returns "" if nothing needs correcting or a word has no correction.
+    Returns "" if all words occur, or if a word that does not occur has no correction.
     """
     words = words_in(text)
     better = [_known(word, jobs) for word in words]
@@ -33,7 +33,7 @@ def corrected(text: str, jobs: JobQuerySet) -> str:
 
 
 def _known(word: str, jobs: JobQuerySet) -> str:
-    """Return the word if a job contains it, otherwise the closest word that a job contains, or "" if there is none."""
+    """Return the word if a job contains it, otherwise the most frequent word that is one typo apart; "" without one."""
     if jobs.filter(_contains(word, jobs)).exists():
         return word
     if len(word) < WORD_LEAST:
@@ -43,7 +43,7 @@ def _known(word: str, jobs: JobQuerySet) -> str:
     candidates: Counter[str] = Counter()
     for half in halves:
         texts = jobs.filter(_contains(half, jobs))
-        for found in texts.order_by("-created_at", "-id").values_list("search_text", flat=True)[:READ]:
+        for found in texts.order_by("-created_at", "-id").values_list("search_text", flat=True)[:READ_MOST]:
             candidates.update(set(_words(found)))
     close = [
         (count, candidate)
@@ -61,7 +61,7 @@ def _digits(word: str) -> str:
 def _contains(part: str, jobs: JobQuerySet) -> Q:
     """Return the condition that a job contains this part of a word.
 
-    SQLite finds parts of two characters sooner in the texts than in the index.
+    On SQLite, parts of two characters are searched in the texts, because the text index lacks them.
     """
     is_short = len(part) < PART_LEAST and has_sqlite_index()
     if is_short or choose_lookup([part], jobs, restricted=True).reads_texts:

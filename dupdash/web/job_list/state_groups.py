@@ -45,7 +45,10 @@ GROUPS = {
 
 
 def group_of(chosen: str, user: User) -> Group:
-    """Return the group for a choice of the filter. The condition of a single state is not among its alternatives."""
+    """Return the group for a value of the filter "State"; for "", the group of all jobs.
+
+    For a single state, the group has no condition, because ``ListForm`` adds one.
+    """
     if chosen == ATTENTION:
         reasons = reasons_for_attention(user)
         states = frozenset(reason.state for reason in reasons)

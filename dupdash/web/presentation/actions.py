@@ -10,7 +10,7 @@ from dupdash.accounts.access import Action
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
-from dupdash.web.presentation.confirmations import Question, question
+from dupdash.web.presentation.action_questions import Question, question
 
 # These actions need input, so the button leads to a page with a form instead of opening a dialog.
 WITH_A_FORM = frozenset({Action.REJECT, Action.SETTLE, Action.APPROVE})
@@ -80,7 +80,7 @@ def actions(job: DuplicationJob, user: User, health: MoodleHealth) -> list[Actio
 
 
 def may_request_again(job: DuplicationJob, user: User) -> bool:
-    """Return whether this person may open the request form, filled in with this job. The new job belongs to them.
+    """Return whether this person may open the request form, filled in with this job, to request a copy of their own.
 
     ``jobs.why_no_new_request`` says whether the job is in a state that allows it.
     """

@@ -19,7 +19,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """All attempts in their order, and the number of the attempt that the page shows."""
+    """All attempts in their order. ``number``: which of them the page shows, counted from 1."""
 
     all: tuple[Attempt, ...]
     number: int
@@ -45,9 +45,9 @@ def attempts_of(job: DuplicationJob) -> Attempts | None:
 
 
 def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return the number of the attempt for each job that is a retry, keyed by job id; at most ATTEMPTS_MOST.
+    """Return, by job id, which attempt at its copy each retry among these jobs is: 2 or more.
 
-    One query is needed for each step back.
+    Counting stops at ATTEMPTS_MOST. It needs one query for each earlier attempt of the longest chain.
     """
     before: dict[str, str] = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
     numbers = dict.fromkeys(before, 1)

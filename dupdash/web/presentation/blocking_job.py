@@ -54,7 +54,10 @@ def _of_same_source(job: DuplicationJob, viewer: User) -> BlockingJob | None:
 
 
 def _with_slot(place: int, viewer: User) -> BlockingJob | None:
-    """Return the job whose slot the waiting job will get; None if the end of that job cannot be estimated."""
+    """Return the job whose slot the waiting job will get; None if the end of that job cannot be estimated.
+
+    ``place``: the number of jobs that get a slot before the waiting job.
+    """
     ends = []
     for busy in DuplicationJob.objects.holding_slot():
         if busy.sent_at is not None and busy.expected_backup is not None and busy.expected_restore is not None:

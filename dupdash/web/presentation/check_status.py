@@ -16,7 +16,7 @@ FEW_CHECKS = "dupdash checks a few more times before the job ends."
 
 def while_it_is_checked(job: DuplicationJob) -> str:
     """Explain why dupdash checks a job in Moodle, what the checks have found, and what happens next."""
-    why = "The connection dropped before Moodle answered. Checking in Moodle whether the copy was made."
+    why = "dupdash did not get Moodle’s answer. Checking in Moodle whether the copy was made."
     if job.request_error:
         why = "Moodle reported an error. Checking in Moodle whether a part of the copy was left."
     return f"{why} {_found(job)}"

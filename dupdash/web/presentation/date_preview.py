@@ -9,14 +9,14 @@ from dupdash.moodle.records import Course
 from dupdash.web.course_size import Size, of_each_label
 from dupdash.web.earlier_copies import Target
 
-SAMPLES = 4
+SAMPLES_MOST = 4
 # The time from one term to the next: half a year.
 HALF_YEAR = 26 * WEEK
 
 
 @dataclass(frozen=True)
 class Change:
-    """A date in the source and the same date in the copy, as text in the time zone of the site."""
+    """A date in the source and the same date in the copy, as text in the time zone of Moodle."""
 
     what: str
     before: str
@@ -25,7 +25,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Offer:
-    """A suggested start date, a whole number of weeks later, so that every date keeps its weekday."""
+    """A suggested start date, whole weeks after the source's start date, so that every date keeps its weekday."""
 
     day: date
     weeks: int
@@ -63,7 +63,10 @@ def date_preview(source: Course, size: Size | None, target: Target, driver: Driv
 
 
 def offers(source: Course, years: int) -> tuple[Offer, ...]:
-    """Return two suggested start dates: about half a year later and about ``years`` years later, in whole weeks."""
+    """Return two suggested start dates: about half a year and about ``years`` years later, in whole weeks.
+
+    Returns none if the source has no start date.
+    """
     start = day_of(source.startdate)
     if start is None:
         return ()
@@ -92,10 +95,10 @@ def _changes(source: Course, target: Target) -> tuple[Change, ...]:
 
 
 def _samples(size: Size | None, source: Course, target: Target) -> tuple[Change, ...]:
-    """Return the dates of some activities before and after the move. They move by seconds, as in Moodle's restore."""
+    """Return dates of some activities in the source and in the copy. Moodle adds the same number of seconds to all."""
     start = dates_to_set(target.startdate, None, source).get("startdate", 0)
     moved = start - (source.startdate or 0)
-    chosen = of_each_label(size.dates, SAMPLES) if size else ()
+    chosen = of_each_label(size.dates, SAMPLES_MOST) if size else ()
     return tuple(
         Change(f"{one.activity}: {one.label}", _moment(one.moment), _moment(one.moment + moved)) for one in chosen
     )

@@ -21,7 +21,7 @@ def words_of_problems(problems: Iterable[Problem], user: User) -> SafeString:
 
 
 def words_of_problem(problem: Problem, user: User) -> str | SafeString:
-    """Return the message of a problem, with a link to the job or course that has the short name.
+    """Return the message of a problem. If a short name is taken, it has a link to the job or course with this name.
 
     The link is left out if this person may not see that job or course.
     """
@@ -35,7 +35,7 @@ def words_of_problem(problem: Problem, user: User) -> str | SafeString:
 
 
 def job_in_the_way(problem: Problem, user: User) -> DuplicationJob | None:
-    """Return the unfinished job that reserves the short name; None if this person may not see that job."""
+    """Return the unfinished job that reserves the short name; None if there is none or this person may not see it."""
     return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
 
 

@@ -1,4 +1,4 @@
-"""Computes a fingerprint of a part of a page. A poll sends it, so that the server answers only if the part changed."""
+"""Computes a fingerprint of a part of a page. Polls send it, so that the server answers only with changed parts."""
 
 import hashlib
 

@@ -18,12 +18,14 @@ def waits_in_moodle(job: DuplicationJob, health: MoodleHealth) -> str:
     now = timezone.now()
     ahead = job.moodle_queue_ahead
     place = "as the next task" if ahead == 0 else f"behind {ahead} task{'' if ahead == 1 else 's'}"
-    since = f" for {roughly(now - job.sent_at)}" if job.sent_at and now - job.sent_at > timedelta(minutes=1) else ""
-    return f"Waits in Moodle’s queue{since}, {place}. {why_nothing_moves(health, now)}".rstrip()
+    waits = "Waits in Moodle’s queue"
+    if job.sent_at and now - job.sent_at > timedelta(minutes=1):
+        waits = f"Has been waiting in Moodle’s queue for {roughly(now - job.sent_at)}"
+    return f"{waits}, {place}. {why_nothing_moves(health, now)}".rstrip()
 
 
 def why_nothing_moves(health: MoodleHealth, now: datetime) -> str:
-    """Describe the problem with Moodle's cron; "" if it ran lately."""
+    """Explain that Moodle's cron does not run; "" if it ran lately."""
     ran = health.cron_run_at
     if ran is None:
         return "Moodle’s cron has not run yet. Copies start when it runs."

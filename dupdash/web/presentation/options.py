@@ -48,9 +48,9 @@ class SwitchGroup:
 
 
 def switches(chosen: Mapping[str, int], user: User, driver: Driver) -> list[SwitchGroup]:
-    """Return the switches in groups, explained for this driver.
+    """Return the switches in groups, with help texts for this driver.
 
-    A switch keeps its value if another option that it needs is off.
+    A switch that is on stays on if an option that it needs is off.
     """
     resolved = effects(chosen, driver)
     return [

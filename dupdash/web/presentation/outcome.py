@@ -14,6 +14,8 @@ from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.states import State
 
+VERIFIED = "Verified: all requested sections and activities were copied"
+
 
 @dataclass(frozen=True)
 class Callout:
@@ -77,7 +79,10 @@ def outcome_of(job: DuplicationJob, health: MoodleHealth, reader: Reader, *, raw
 
 
 def partial_course(job: DuplicationJob, health: MoodleHealth | None = None) -> CourseInMoodle:
-    """Return the course that the job certainly made, as the last lookup showed it. It may have a temporary name."""
+    """Return the course that the job certainly made, as the last lookup showed it, sometimes with a temporary name.
+
+    If no lookup showed it, it has the requested names.
+    """
     last = job.own_course or {"shortname": job.shortname, "fullname": job.fullname}
     return _course({**last, "id": job.course_id}, health)
 
@@ -127,7 +132,7 @@ def _callouts(job: DuplicationJob, reader: Reader) -> list[Callout]:
 
 
 def _kept_shell(job: DuplicationJob) -> list[Callout]:
-    """Explain why dupdash did not delete the empty shell."""
+    """Explain why dupdash did not delete the empty shell; empty if it left none."""
     kept = job.events.filter(kind="shell_kept").last()
     return [Callout("warning", "An empty course was left in Moodle.", kept.reason)] if kept else []
 
@@ -162,15 +167,16 @@ def _verification(report: dict[str, Any]) -> Verification:
         f"Sections: {sections['matched']} of {sections['expected']}. "
         f"Activities and resources: {activities['matched']} of {expected}."
     )
-    if expected != activities["source"]:
-        summary += f" The {activities['source']} activities of the source were not requested."
+    if expected != (count := activities["source"]):
+        were = "activity of the source was" if count == 1 else "activities of the source were"
+        summary += f" The {count} {were} not requested."
     summary += "".join(f" {_wrong_setting(one)}" for one in report.get("settings", []))
     if left_out := report.get("left_out"):
         summary += f" Not compared, because Moodle could not list them completely: {left_out}."
     complete = bool(report["complete"])
     return Verification(
         complete=complete,
-        title="Verified: all sections and activities were copied" if complete else "The copy differs from its source",
+        title=VERIFIED if complete else "The copy differs from its source",
         summary=summary,
         missing=_differences(sections, activities, "missing"),
         extra=_differences(sections, activities, "extra"),

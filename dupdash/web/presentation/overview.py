@@ -22,9 +22,9 @@ from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.job_rows import Row, rows
 
 JOBS_MOST = 10
-LATEST = 5
+LATEST_MOST = 5
 # Jobs are counted only up to this number.
-COUNTED = 1000
+COUNTED_MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ def sections(user: User, health: MoodleHealth) -> list[Section]:
         _attention(visible, user, health),
         _section("running", "Running", running(visible), health, {"state": BUSY_ONLY}, empty="No copy is running."),
         _section("waiting", "Waiting", waiting(visible, user), health, {"state": UNFINISHED_ONLY}),
-        _section("latest", "Latest", latest(visible), health, {}, at_most=LATEST),
+        _section("latest", "Latest", latest(visible), health, {}, at_most=LATEST_MOST),
     ]
     return [section for section in found if section.rows or section.empty]
 
 
 def figures(user: User) -> list[Figure]:
-    """Return the figures of today and of the unfinished copies, counting only jobs that this person may see."""
+    """Return the figures of today, and those of the unfinished copies. Only jobs that this person may see count."""
     begun, day = start_of(today()), today().isoformat()
     # The figures count only the latest attempt at each copy, like the list to which they link.
     visible = access.visible_jobs(user).filter(is_retried=False).order_by()
@@ -123,7 +123,7 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def waiting(jobs: JobQuerySet, user: User) -> JobQuerySet:
-    """Return the waiting jobs in their order.
+    """Return the waiting jobs: those that can start at once before scheduled ones, and the longest waiting first.
 
     Requests that this person already sees in "Needs attention" are left out.
     """
@@ -145,7 +145,7 @@ def latest(jobs: JobQuerySet) -> JobQuerySet:
 def _attention(jobs: JobQuerySet, user: User, health: MoodleHealth) -> Section:
     kinds = [jobs.filter(reason.where).order_by(reason.order) for reason in reasons_for_attention(user)]
     latest = sorted((job for kind in kinds for job in kind[:JOBS_MOST]), key=lambda job: job.created_at, reverse=True)
-    count = sum(kind[: COUNTED + 1].count() for kind in kinds)
+    count = sum(kind[: COUNTED_MOST + 1].count() for kind in kinds)
     shown = rows(latest[:JOBS_MOST], health)
     return Section("attention", "Needs attention", shown, _more(count - len(shown)), copies_url(state=ATTENTION))
 
@@ -161,12 +161,12 @@ def _section(
     empty: str = "",
 ) -> Section:
     found: list[DuplicationJob] = list(jobs[: at_most + 1])
-    more = jobs[: COUNTED + 1].count() - at_most if len(found) > at_most and id != "latest" else 0
+    more = jobs[: COUNTED_MOST + 1].count() - at_most if len(found) > at_most and id != "latest" else 0
     return Section(id, title, rows(found[:at_most], health), _more(more), copies_url(**filters), empty)
 
 
 def _more(count: int) -> str:
-    return f"more than {COUNTED - JOBS_MOST:,}" if count > COUNTED - JOBS_MOST else str(count or "")
+    return f"more than {COUNTED_MOST - JOBS_MOST:,}" if count > COUNTED_MOST - JOBS_MOST else str(count or "")
 
 
 def copies_url(**filters: str) -> str:

@@ -23,7 +23,7 @@ MISSING = {
 
 
 @dataclass(frozen=True)
-class Pointing:
+class LinkToSource:
     """A part of the copy that still links to the source."""
 
     what: str
@@ -46,7 +46,7 @@ class NewId:
 class PluginReport:
     # Lines such as "Groups: 2 of 5".
     missing: tuple[str, ...]
-    pointing: tuple[Pointing, ...]
+    links: tuple[LinkToSource, ...]
     ids: tuple[NewId, ...]
 
 
@@ -56,7 +56,7 @@ def report_of(job: DuplicationJob, health: MoodleHealth) -> PluginReport | None:
         return None
     return PluginReport(
         missing=tuple(missing_line(one) for one in report["missing"]),
-        pointing=tuple(pointing(one, health) for one in report["pointing"]),
+        links=tuple(link_to_source(one, health) for one in report["pointing"]),
         ids=tuple(_new_id(one, health) for one in report["activities"]),
     )
 
@@ -69,10 +69,10 @@ def missing_line(one: dict[str, Any]) -> str:
     return f"{what}: {one['copy']} of {one['source']}"
 
 
-def pointing(one: dict[str, Any], health: MoodleHealth) -> Pointing:
+def link_to_source(one: dict[str, Any], health: MoodleHealth) -> LinkToSource:
     what = "External tool that is set up in the source" if one["kind"] == "lti" else "Link to the source"
     url = module_url(one["modname"], one["cmid"], health) if one["cmid"] else ""
-    return Pointing(what, one["name"] or one["where"], one["url"], url)
+    return LinkToSource(what, one["name"] or one["where"], one["url"], url)
 
 
 def _new_id(one: dict[str, Any], health: MoodleHealth) -> NewId:

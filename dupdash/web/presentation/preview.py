@@ -53,7 +53,7 @@ KINDS = {
 }
 
 # This many taken short names are shown: the last of those that were tried.
-TAKEN_SHOWN = 2
+TAKEN_MOST = 2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Preview:
 
     @property
     def source_hidden(self) -> bool:
-        """Whether students cannot see the source; False if Moodle does not return it."""
+        """Whether students cannot see the source; False if this is unknown."""
         return self.course is not None and self.course.visible is False
 
 
@@ -113,7 +113,10 @@ def preview(
     client: MoodleClient,
     health: MoodleHealth,
 ) -> Preview:
-    """Read current data from Moodle and return the preview. A course that this person may not copy is not described."""
+    """Return the preview of a copy, with current data from Moodle.
+
+    It contains only ``refusal`` if this person may not copy the course, and only ``trouble`` after a MoodleError.
+    """
     try:
         access.require_teaching(user, source_id, client)
         course = client.course_by_id(source_id)
@@ -156,13 +159,13 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: User) -> tuple[TakenName, ...]:
-    """Return the last TAKEN_SHOWN of these short names, each with the job that has it.
+    """Return the last of these taken short names, at most TAKEN_MOST, each with the job that has the name.
 
-    That job reserves the name, or made the course with this name. If there is no such job, or if this person may not
-    see it, the fields of the job are empty.
+    The job reserves the name or has made the course. If there is no such job, or if this person may not see it, the
+    fields of the job are empty.
     """
     found = []
-    for shortname in list(shortnames)[-TAKEN_SHOWN:]:
+    for shortname in list(shortnames)[-TAKEN_MOST:]:
         made = DuplicationJob.objects.filter(
             shortname_key=short_name_key(shortname), state__in=UNFINISHED | {State.SUCCEEDED}
         )
@@ -207,7 +210,9 @@ def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, .
 def when_it_starts(source_id: int, user: User, health: MoodleHealth) -> str:
     """Return a sentence about when the copy would start if it were requested now."""
     if health.paused_at is not None:
-        return "Later: copying is paused until Moodle is available again. No request is lost."
+        return (
+            "Later: copying is paused, and resumes automatically when dupdash can use Moodle again. No request is lost."
+        )
     if not worker_status.current().running:
         return (
             "Later: dupdash cannot start copies at the moment, because no worker is running. The course administrators "

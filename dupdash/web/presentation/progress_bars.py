@@ -38,7 +38,7 @@ class Bars:
 
 
 def bars(job: DuplicationJob) -> Bars | None:
-    """Return the bars of a job page, or None for a job that was not started or whose outcome is unclear."""
+    """Return the bars of a job page, or None for a job that is unresolved or was not started."""
     if job.state == State.UNRESOLVED or (job.sent_at is None and job.state != State.RUNNING):
         return None
     reached = progress(job)
@@ -118,7 +118,7 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
 
 
 def _took(job: DuplicationJob, began: datetime | None, ended: datetime | None) -> str:
-    """Return how long a phase took; "" if nobody observed its end, because a later lookup found it."""
+    """Return how long a phase took; "" if its end is unknown, because only a check after a lost answer showed it."""
     if began is None or ended is None or (job.checking_since is not None and ended > job.checking_since):
         return ""
     return f"took {exactly(ended - began)}"

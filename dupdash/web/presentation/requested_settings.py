@@ -5,7 +5,7 @@ from dupdash.moodle.driver_abilities import ABILITIES, Driver
 
 
 def settings_in_words(job: DuplicationJob, driver: Driver) -> tuple[str, ...]:
-    """Return one line for each requested setting; empty if the copy keeps the settings of its source."""
+    """Return one line for each requested setting; empty if no setting was requested."""
     lines = [
         f"{label} {day:%-d %b %Y}"
         for label, day in (("Start date", job.startdate), ("End date", job.enddate))

@@ -1,4 +1,4 @@
-"""Computes the state that badges, tab titles and tab icons show for a job. It has two values more than ``State``."""
+"""Computes the state that badges, tab titles and tab icons show for a job: a value of ``State``, or one of two more."""
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import UNFINISHED, State

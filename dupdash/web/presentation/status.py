@@ -33,7 +33,7 @@ HEARD_STEP = 15
 
 @dataclass(frozen=True)
 class Fact:
-    """A labelled figure below the progress bar: a text, or a time that the page shows in the given style."""
+    """A labelled fact below the progress bar: a text, or a time in a style of ``components/_time.html``."""
 
     label: str
     text: str = ""
@@ -66,7 +66,7 @@ class Status:
 
     @property
     def percent(self) -> int | None:
-        """Return the progress for the title of the browser tab; only while the job makes progress."""
+        """Return the progress for the title of the browser tab; None if it is unknown or the job has ended."""
         overall = self.bars.overall if self.bars else None
         return overall.percent if overall and not self.ended else None
 
@@ -110,7 +110,7 @@ def _poll(job: DuplicationJob) -> str:
 
 
 def _facts(job: DuplicationJob) -> Iterator[Fact]:
-    """Return the known figures that are useful in the current state."""
+    """Yield the known facts that are useful in the current state."""
     if job.started_at is None and not job.is_terminal:
         yield Fact("Requested", when=job.created_at, style="relative")
     elif job.is_terminal:
@@ -128,7 +128,7 @@ def _facts(job: DuplicationJob) -> Iterator[Fact]:
     if job.attempts > 1:
         yield Fact("Attempts of this job", str(job.attempts))
     if job.driver:
-        yield Fact("Service", job.driver)
+        yield Fact("Driver", job.driver)
 
 
 def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:

@@ -21,7 +21,7 @@ from dupdash.telemetry.counters import MOODLE_CALLS
 from dupdash.telemetry.models import Counter
 
 CLUSTERS = {COPIES: "Copies", HOUSEKEEPING: "Housekeeping"}
-LAST_FAILURES = 10
+FAILURES_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ def clusters() -> list[tuple[str, list[tuple[str, datetime]]]]:
 
 
 def queue() -> dict[str, object]:
-    """Return the figures of the queue. ``queued``: jobs that may start now. ``oldest``: since when the first waits."""
+    """Return the figures of the queue.
+
+    ``queued``: the number of jobs that may start now. ``oldest``: since when the longest waiting of them is queued.
+    """
     jobs = DuplicationJob.objects
     due = jobs.due()
     return {
@@ -64,9 +67,9 @@ def queue() -> dict[str, object]:
 
 
 def moodle_calls() -> Iterable[Mapping[str, object]]:
-    """Return the called functions of Moodle, the most frequently called first, with figures since the installation.
+    """Return the functions of Moodle that dupdash has called since the installation, the most frequent first.
 
-    ``mean``: the mean duration in seconds.
+    ``calls``: the number of calls. ``failed``: of these, without a usable answer. ``mean``: the mean seconds of a call.
     """
     rows = Counter.objects.filter(name=MOODLE_CALLS).values(function=F("subject"))
     failed = Sum("count", filter=~Q(outcome="ok"), default=0)
@@ -89,4 +92,4 @@ def versions() -> list[tuple[str, str]]:
 
 def last_failures() -> list[DuplicationJob]:
     failed = DuplicationJob.objects.filter(state=State.FAILED, finished_at__isnull=False)
-    return list(failed.select_related("requester").order_by("-finished_at")[:LAST_FAILURES])
+    return list(failed.select_related("requester").order_by("-finished_at")[:FAILURES_MOST])

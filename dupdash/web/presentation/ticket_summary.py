@@ -30,7 +30,10 @@ def summary(
     reader: Reader,
     raw: bool,
 ) -> str:
-    """Return the text that ``reader`` may see. ``raw`` adds Moodle's error messages. Times are in ``zone``."""
+    """Return the text that ``reader`` may see, with times in ``zone``. ``raw`` adds Moodle's error messages.
+
+    If ``zone`` is None, the times are in the time zone of dupdash.
+    """
     lines = _lines(job, events, health, url, zone or timezone.get_default_timezone(), reader, raw)
     return "\n".join(map(plain_line, lines)) + "\n"
 

@@ -48,7 +48,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "source_busy": ("Waits for another copy of the same source", "", "queued"),
     "paused": ("Waits until the connection to Moodle works again", "warning", "warning"),
     "site_down": ("Waits until the Moodle site is available again", "warning", "warning"),
-    "worker_lost": ("The process stopped; back to the queue", "warning", "retry"),
+    "worker_lost": ("The worker stopped; the job is queued again", "warning", "retry"),
     "checking": ("Outcome unclear: checking in Moodle", "warning", "checking"),
     "late_answer": ("Moodle’s answer arrived late", "info", "info"),
     "unresolved": ("No proof found: unresolved", "warning", "unresolved"),

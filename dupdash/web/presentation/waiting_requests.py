@@ -19,7 +19,7 @@ from dupdash.web.presentation.requested_settings import settings_in_words
 from dupdash.web.presentation.shown_state import shown_state
 
 # This many other copies of the source are listed, the latest first. Further copies are only counted.
-COPIES_NAMED = 3
+COPIES_MOST = 3
 # The states of jobs that count as copies. Refused and cancelled jobs made no course.
 COUNTED = frozenset(State) - {State.REJECTED, State.CANCELLED}
 
@@ -38,7 +38,7 @@ class OtherCopy:
 
 @dataclass(frozen=True)
 class MoodleCheck:
-    """The result of checking the source and the short name in Moodle. ``trouble``: why Moodle does not answer."""
+    """The result of checking the source and the short name in Moodle. ``trouble``: why the check was not possible."""
 
     size: Size | None = None
     expected: Expectation | None = None
@@ -65,7 +65,7 @@ class Waiting:
 
 def waiting(job: DuplicationJob, health: MoodleHealth, moodle_check: MoodleCheck | None = None) -> Waiting:
     others = DuplicationJob.objects.filter(source_id=job.source_id, state__in=COUNTED).exclude(pk=job.pk)
-    latest = list(others.select_related("requester").order_by("-created_at", "-id")[: COPIES_NAMED + 1])
+    latest = list(others.select_related("requester").order_by("-created_at", "-id")[: COPIES_MOST + 1])
     return Waiting(
         job=job,
         requester=requester_of(job),
@@ -73,8 +73,8 @@ def waiting(job: DuplicationJob, health: MoodleHealth, moodle_check: MoodleCheck
         people=people_data(job),
         course_settings=settings_in_words(job, driver_of_job(job, health)),
         source_url=course_url(job.source_id, health),
-        copies=tuple(_other(copy) for copy in latest[:COPIES_NAMED]),
-        more_copies=others.count() - COPIES_NAMED if len(latest) > COPIES_NAMED else 0,
+        copies=tuple(_other(copy) for copy in latest[:COPIES_MOST]),
+        more_copies=others.count() - COPIES_MOST if len(latest) > COPIES_MOST else 0,
         moodle_check=moodle_check,
     )
 

@@ -12,7 +12,7 @@ from dupdash.duplication.queue import lanes, worker_status
 from dupdash.duplication.states import State
 
 # Positions in the queue are counted up to this.
-COUNTED = 500
+COUNTED_MOST = 500
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class Queue:
     def before(
         cls, jobs: Iterable[DuplicationJob], health: MoodleHealth, *, worker_running: bool | None = None
     ) -> "Queue":
-        """Read the state of the queue for these jobs. ``worker_running``: if None, it is read from the database."""
+        """Read the state of the queue for these jobs, before they are shown.
+
+        ``worker_running``: whether a worker is running; None: read it from the database.
+        """
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
         taken = (DuplicationJob.objects.busy() | DuplicationJob.objects.dispatched()).order_by()
@@ -45,7 +48,7 @@ class Queue:
             frozenset(source for source, released, _ in rows if released is None),
             holding,
             # While a slot is free, no job waits for a slot.
-            {job_id: place for place, job_id in enumerate(lanes.upcoming(COUNTED))}
+            {job_id: place for place, job_id in enumerate(lanes.upcoming(COUNTED_MOST))}
             if holding >= settings.MOODLE_CONCURRENCY
             else {},
             lanes.held_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
@@ -97,7 +100,7 @@ def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
 SENTENCES = {
     Reason.APPROVAL: "A course administrator must approve this copy.",
     Reason.NO_WORKER: "dupdash cannot start copies at the moment, because no worker is running.",
-    Reason.PAUSED: "Copying is paused until Moodle is available again.",
+    Reason.PAUSED: "Copying is paused. It resumes automatically when dupdash can use Moodle again.",
     Reason.SCHEDULED: "Starts at the scheduled time.",
     Reason.RETRY_DELAY: "Nothing was started in the last attempt. dupdash tries again automatically.",
     Reason.UNDO_POSSIBLE: "Starts in a few seconds.",

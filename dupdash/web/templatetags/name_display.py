@@ -9,7 +9,10 @@ register = template.Library()
 
 @register.filter
 def isolated(name: object) -> str:
-    """Return the name with isolating characters, so that right-to-left text does not reorder the sentence around it."""
+    """Return the name in one language, without direction controls.
+
+    If it has right-to-left text, isolating characters keep it from reordering the sentence around it.
+    """
     return isolate(name)
 
 

@@ -35,7 +35,7 @@ from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.presentation.waiting_requests import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.responses import PersonRequest, partial, see_other
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 from dupdash.web.undo import UNDO_FOR, offer_undo
 
 # The number of requests on one page. One request fills the screen of a phone.
@@ -48,9 +48,9 @@ VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
 
 @require_safe
 def approvals(request: PersonRequest) -> HttpResponse:
-    """List the waiting requests, the oldest first. With ``?check`` the page also shows Moodle's checks of each request.
+    """List the waiting requests, the oldest first.
 
-    Browsers with scripts load these checks later.
+    With ``?check`` the page also shows the result of checking each request in Moodle. Scripts load these results later.
     """
     page = Paginator(_queue(), PAGE).get_page(request.GET.get("page"))
     checks = _checks(page.object_list) if "check" in request.GET else {}
@@ -78,7 +78,7 @@ def moodle_check(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 
 @require_safe_or_POST
 def approvals_decide(request: PersonRequest) -> HttpResponse:
-    """Approve or refuse the selected requests. A GET shows the confirmation, which names them."""
+    """Approve or refuse the selected requests (POST), or show a confirmation that names them (GET)."""
     given = request.POST if request.method == "POST" else request.GET
     verb = VERBS.get(given.get("verb", ""))
     ids = [text for text in given.getlist("job") if is_job_id(text)][:DECISIONS_MOST]
@@ -111,7 +111,7 @@ def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 
 
 def _form_to_begin_with(request: PersonRequest, job: DuplicationJob) -> RequestForm:
-    """Return the form with the input from before the session ended; otherwise with the data of the waiting request."""
+    """Return the form with the input that was kept when the session ended, or else with the data of the request."""
     kept = kept_form.take(request, request.user)
     if kept is None:
         return RequestForm(initial=to_edit(job, chosen_zone(request.user)), user=request.user)
@@ -181,14 +181,15 @@ def undo_approvals(request: PersonRequest) -> HttpResponse:
         except CannotDo:
             late += 1
     if undone:
-        messages.success(request, f"Undone: {undone} {'waits' if undone == 1 else 'wait'} for approval again.")
+        wait = "request waits" if undone == 1 else "requests wait"
+        messages.success(request, f"Undone: {undone} {wait} for approval again.")
     if late:
         messages.error(request, f"It was too late to undo {late} approval{'s' if late > 1 else ''}.")
     return see_other("approvals")
 
 
 def _decided(job: DuplicationJob) -> str:
-    """Return a sentence about how a request was decided, and by whom."""
+    """Return how a request was decided, and by whom, such as "approved by Ada Admin."."""
     event = job.events.filter(kind__in=("approved", "rejected", "cancelled")).select_related("actor").last()
     if event is None:
         return f"{job.get_state_display().lower()}."

@@ -58,7 +58,10 @@ def _lines(entries: QuerySet[AuditEntry]) -> Iterator[list[Cell]]:
 
 
 def _page(found: QuerySet[AuditEntry], before: int | None, after: int | None) -> tuple[list[AuditEntry], bool, bool]:
-    """Return one page of entries, newest first, and whether there are newer entries and older entries."""
+    """Return one page of entries, newest first, and whether there are newer entries, and older ones.
+
+    ``before`` and ``after``: the id of the entry next to the page.
+    """
     if after is not None:
         page = list(found.filter(pk__gt=after).order_by("id")[: PAGE + 1])
         return page[:PAGE][::-1], len(page) > PAGE, bool(page)

@@ -15,10 +15,10 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import Found
-from dupdash.web.presentation.confirmations import after_cancelling_all
+from dupdash.web.presentation.action_questions import after_cancelling_all
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, see_other
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 from dupdash.web.views.jobs import list_url
 
 # The session stores the result of the last bulk action under this key, for the page that shows it.

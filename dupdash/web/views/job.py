@@ -32,7 +32,7 @@ from dupdash.web.presentation.ticket_summary import summary
 from dupdash.web.presentation.timeline import timeline
 from dupdash.web.presentation.worker_notice import WorkerNotice, needs_worker, worker_notice
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 
 
 @with_job
@@ -61,9 +61,9 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_safe
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """Answer a poll of the job page with the new status, or with nothing if it has not changed.
+    """Answer a poll of the job page with the new status, or with nothing if the status has not changed.
 
-    After a new event the answer also contains the rest of the page.
+    After a new event the answer also contains the other parts of the page.
     """
     health = health_of(request)
     status = status_of(job, health, request.user, _no_worker(request, job))

@@ -23,14 +23,14 @@ from dupdash.duplication.request import InvalidRequest
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import require_safe_or_POST, with_job
 from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm
+from dupdash.web.presentation.action_questions import question
 from dupdash.web.presentation.actions import may_request_again
-from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error, words_of_problems
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.responses import PersonRequest, see_other
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 from dupdash.web.undo import UNDO_FOR, offer_undo
 
 # The confirmations of these actions show the courses that may be the copy, with the reasons.
@@ -48,7 +48,7 @@ def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_POST
 def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """Undo an approval, which is possible for a few seconds."""
+    """Undo an approval, which is possible for UNDO_FOR. A message says that it was undone, or why not."""
     try:
         approval_actions.undo_approval(job, actor=request.user)
         messages.success(request, f"{quote_course(job.fullname, job.shortname)} waits for approval again.")
@@ -124,7 +124,10 @@ def _ask_or_do(
     do: Callable[[], DuplicationJob | None],
     form: forms.Form | None = None,
 ) -> HttpResponse:
-    """Ask for confirmation (GET), or run the action and show the job, or the new job after a retry (POST)."""
+    """Ask for confirmation (GET), or run the action (POST).
+
+    Then redirect to the job, or to the new job after a retry. If the action is refused, show the reason.
+    """
     asked = question(verb, job)
     if request.method != "POST" or (form is not None and not form.is_valid()):
         return _question(request, job, verb, form, status=422 if request.method == "POST" else 200)

@@ -25,9 +25,9 @@ from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 
-NEWER_COUNTED = 99
+NEWER_MOST = 99
 
 # The sortable columns, and the order after the first click on each.
 COLUMNS = (("copy", "Copy"), ("person", "Requested by"), ("-created", "Requested"), ("-took", "Duration"))
@@ -67,7 +67,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
 
 @require_safe
 def find_copy(request: PersonRequest) -> HttpResponse:
-    """Open the copy that a search on the overview finds, or the list if the search finds several or none."""
+    """Open the page of the copy that a search on the overview finds, or the list if it finds several or none."""
     form = ListForm(request.GET, request.user)
     if form.is_valid() and form.cleaned_data["q"]:
         # A second match is enough to know that there are several.
@@ -86,7 +86,7 @@ def job_rows(request: PersonRequest) -> HttpResponse:
     visible = access.visible_jobs(request.user)
     found = visible.filter(pk__in=shown).select_related("requester", "assignee").order_by("-created_at", "-id")
     polled = rows(found, health_of(request))
-    newer = visible.filter(created_at__gt=newest).order_by()[: NEWER_COUNTED + 1].count() if newest else 0
+    newer = visible.filter(created_at__gt=newest).order_by()[: NEWER_MOST + 1].count() if newest else 0
     live = live_context(polled, newest, newer)
     if request.GET.get("seen") == live["seen"]:
         return no_content()
@@ -144,15 +144,14 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     shown = rows(load_jobs(job.pk for job in page.jobs), health_of(request))
     # If one page shows all jobs, no query needs to count them.
     if total is None:
-        total = (
-            found.indexed.order_by()[: filters.COUNTED + 1].count() if page.previous or page.next else len(page.jobs)
-        )
+        most = filters.COUNTED_MOST + 1
+        total = found.indexed.order_by()[:most].count() if page.previous or page.next else len(page.jobs)
     starts_at_newest = page.is_first and form.order_name == DEFAULT and not form.is_narrowed
     newest = _newest(access.visible_jobs(request.user)) if starts_at_newest else None
     return {
         "rows": shown,
         "meant": meant,
-        "total": f"more than {filters.COUNTED:,}" if total > filters.COUNTED else f"{total:,}",
+        "total": f"more than {filters.COUNTED_MOST:,}" if total > filters.COUNTED_MOST else f"{total:,}",
         "is_one": total == 1,
         "narrowed": form.is_narrowed,
         "heads": {head.id: head for head in _heads(form)},
@@ -171,8 +170,8 @@ def _newest(jobs: JobQuerySet) -> datetime | None:
 def live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
     """Return the context of ``jobs/_live.html``, which polls the unfinished rows.
 
-    ``newest``: when the newest job of the list was requested. ``newer``: the number of jobs that were requested since
-    then.
+    ``newest``: when the newest job was requested, or None if the page does not report newer ones. ``newer``: how many
+    jobs were requested since then.
     """
     unfinished = [row for row in shown if not row.finished]
     seen = digest(tuple(unfinished), newer)
@@ -183,7 +182,7 @@ def live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> d
         "seen": seen,
         "rows_url": f"{reverse('jobs:rows')}?{urlencode([*query, ('seen', seen)])}" if unfinished else "",
         "newer": newer,
-        "newer_words": f"more than {NEWER_COUNTED}" if newer > NEWER_COUNTED else str(newer),
+        "newer_words": f"more than {NEWER_MOST}" if newer > NEWER_MOST else str(newer),
     }
 
 

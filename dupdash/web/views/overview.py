@@ -13,7 +13,7 @@ from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.overview import figures, sections, site_of
 from dupdash.web.presentation.worker_notice import worker_notice
 from dupdash.web.responses import PersonRequest, no_content, partial
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 
 
 @require_safe
@@ -32,9 +32,9 @@ def overview(request: PersonRequest) -> HttpResponse:
 @part_of("overview")
 @require_safe
 def overview_live(request: PersonRequest) -> HttpResponse:
-    """Answer a poll of the overview; with nothing if it has not changed.
+    """Answer a poll of the overview with its new content, or with nothing if it has not changed.
 
-    A person who opens this URL gets the whole page.
+    A person who opens this URL is redirected to the overview.
     """
     context = _live_context(request)
     if request.GET.get("seen") == context["seen"]:

@@ -41,7 +41,7 @@ class Request(_LocalPasswordsOnly, auth.PasswordResetView):
 
 
 class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
-    """The page that the link in the email opens. Django moves the secret from its URL into the session first."""
+    """The page that the link in the email opens. Django first moves the secret from the URL into the session."""
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         response = super().form_valid(form)

@@ -14,7 +14,7 @@ from dupdash.web.forms.presets import PresetForm
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.responses import PersonRequest, see_other
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 from dupdash.web.undo import offer_undo
 
 
@@ -80,6 +80,6 @@ def _saved(form: PresetForm) -> bool:
         with transaction.atomic():
             form.save()
     except IntegrityError:
-        form.add_error("name", "Somebody created a preset with this name at the same moment.")
+        form.add_error("name", "Somebody created a preset with this name at the same moment. Enter another name.")
         return False
     return True

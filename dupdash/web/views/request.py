@@ -26,14 +26,14 @@ from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
 from dupdash.web.models import OptionPreset
+from dupdash.web.presentation.action_questions import question
 from dupdash.web.presentation.actions import may_request_again
-from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error
 from dupdash.web.presentation.options import switches, why_disabled
 from dupdash.web.presentation.preview import Preview
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.short_names import is_free
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 from dupdash.web.views.request_parts import free_name, preview_for
 
 # Buttons that reload the form without checking it, for browsers without scripts.
@@ -79,9 +79,9 @@ def request_copy(request: PersonRequest) -> HttpResponse:
 
 
 def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpResponse:
-    """Show the form with its first input.
+    """Show the form for the first time.
 
-    This is the input from before the session ended; otherwise the data of an earlier job; otherwise nothing.
+    It has the input that was kept when the session ended, or else the data of an earlier job, or else no input.
     """
     kept = kept_form.take(request, request.user)
     if kept is not None:
@@ -97,9 +97,9 @@ def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpRe
 
 
 def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview | None, dict[str, str]]:
-    """Return names for another copy like that of ``before``, or none if its own short name is free.
+    """Return the preview that suggests names for another copy like ``before``, and these names as form values.
 
-    Also returns the preview from which the names come, if there is one.
+    Returns None and no names if the short name of ``before`` is free, or if Moodle does not answer.
     """
     try:
         with open_client() as client:
@@ -114,7 +114,7 @@ def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview
 
 
 def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
-    """Apply a button such as "Use these names", and show the form again with all input."""
+    """Do what a button such as "Use these names" says, and show the form again with all input."""
     typed = form.typed()
     if "use_preset" in request.POST:
         number = as_id(request.POST["use_preset"])
@@ -137,7 +137,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
 
 
 def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | None:
-    """Return the preview if an error refers to it. Otherwise the page loads the preview later."""
+    """Return the preview if an error refers to it. Returns None otherwise: the page loads the preview later."""
     source = as_id(form.value("source"))
     if source is None or "again" not in form.errors:
         return None
@@ -209,12 +209,12 @@ def _send(form: RequestForm, user: User, before: DuplicationJob | None) -> Submi
 
 
 def _sent_before(draft: Draft, user: User) -> tuple[DuplicationJob | None, Draft]:
-    """Return the job that an earlier submission of this form created, if any, and the draft with an unused key.
+    """Return the job that an earlier submission of this form created, or None; and the draft.
 
-    The key is an idempotency key. After the browser's "back", a person may send the same form again, for the same copy
-    or, with changes, for another one. The key of that other copy is derived from the id of the previous job. So a form
-    whose answer was lost can be sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle
-    must be asked for the source and does not answer.
+    If there is no such job, the draft has an unused idempotency key. After the browser's "back", a person can send one
+    form several times: unchanged for the same copy, or changed for another one. The key of another copy is derived from
+    the id of the previous job, so that dupdash recognises a repeated submission of it, too. Raises MoodleError if
+    Moodle must be asked for the source and does not answer.
     """
     while (job := idempotency.job_with_key(draft.idempotency_key, actor=user)) is not None:
         if idempotency.asks_for(job, draft, _source_id(draft, job)):
@@ -224,9 +224,9 @@ def _sent_before(draft: Draft, user: User) -> tuple[DuplicationJob | None, Draft
 
 
 def _source_id(draft: Draft, job: DuplicationJob) -> int:
-    """Return the id of the draft's source, or 0.
+    """Return the id of the draft's source, or 0 if Moodle has no such course.
 
-    Asks Moodle unless the source is that of the job, whose id is known.
+    Asks Moodle, unless the draft names the source of ``job`` by its id. Raises MoodleError.
     """
     if draft.source.strip() == str(job.source_id):
         return job.source_id

@@ -24,7 +24,7 @@ from dupdash.web.presentation.error_messages import words_of_problem
 from dupdash.web.presentation.preview import Preview, preview
 from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 
 
 @part_of("jobs:request")
@@ -55,7 +55,7 @@ def category_choices(request: PersonRequest) -> HttpResponse:
         with open_client() as client:
             all_categories = category_picker.categories(client)
     except MoodleError:
-        return partial(request, "components/_check.html", {"level": "warning", "text": "Moodle did not answer."})
+        return _checked(request, "warning", "The categories could not be loaded from Moodle.")
     if under is not None:
         nodes, more = category_picker.children_of(under, all_categories, request.user)
         context = {"nodes": nodes, "more": more, "name": "category", "selected": selected}
@@ -86,7 +86,7 @@ def copy_preview(request: PersonRequest) -> HttpResponse:
 
 
 def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None:
-    """Return the tree of categories, with the suggested category selected. Returns None if Moodle does not answer."""
+    """Return the tree of categories, with the suggested category selected; None if Moodle does not answer."""
     try:
         with open_client() as client:
             all_categories = category_picker.categories(client)
@@ -96,7 +96,7 @@ def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None
 
 
 def preview_for(source: int, chosen: Mapping[str, int], target: Target, request: PersonRequest) -> Preview:
-    """Return the preview for a source, and remember the source as this person's last choice."""
+    """Return the preview for a source. Also stores the names of the source, for while Moodle does not answer."""
     try:
         with open_client() as client:
             shown = preview(source, chosen, target, request.user, client, health_of(request))
@@ -121,9 +121,8 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
             with open_client() as client:
                 problem = taken_in_moodle(shortname, client)
         except MoodleError:
-            return _checked(
-                request, "warning", "Moodle did not answer. dupdash checks the name again when you send the form."
-            )
+            message = "The name could not be checked in Moodle. dupdash checks it again when you send the form."
+            return _checked(request, "warning", message)
     if problem is not None:
         return _checked(request, "danger", words_of_problem(problem, request.user), free_name(shortname, problem))
     return _checked(request, "success", "This short name is free.")
@@ -148,7 +147,7 @@ def _checked(request: PersonRequest, level: str, text: str, offer: str = "") -> 
 
 
 def _edited(request: PersonRequest) -> DuplicationJob | None:
-    """Return the waiting job that an administrator edits, if any, because that job may keep its own short name."""
+    """Return the waiting job that an administrator edits, or None. This job may keep its own short name."""
     job_id = request.GET.get("job", "")
     if not is_job_id(job_id):
         return None

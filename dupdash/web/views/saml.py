@@ -32,10 +32,9 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def _with_provider(view: View) -> View:
-    """Wrap a view for SAML.
+    """Wrap a view: answer 404 if SAML is not set up, and explain to the person if dupdash refuses an answer.
 
-    Without a configured provider the wrapped view answers 404. An answer of the provider that is refused is logged and
-    explained to the person.
+    The log and the audit log have the reason of the refusal.
     """
 
     @wraps(view)
@@ -55,7 +54,10 @@ def _with_provider(view: View) -> View:
 @require_safe
 @_with_provider
 def start(request: HttpRequest) -> HttpResponse:
-    """Send the person to the provider. The session stores the request, so that it can be answered only once."""
+    """Send the person to the provider with a SAML request.
+
+    The session keeps the id of this request, so that the provider's answer is accepted only once.
+    """
     url, request_id = saml.request_to_provider()
     provider = get_adapter().get_provider(request, SAML_PROVIDER)
     provider.stash_redirect_state(request, AuthProcess.LOGIN, wanted_page(request), None, state_id=request_id)

@@ -27,7 +27,7 @@ def save_filter(request: PersonRequest) -> HttpResponse:
     if not name or not name.isprintable() or not form.is_valid() or not form.is_narrowed:
         messages.error(request, "Nothing was saved. Set a filter and enter a name for it.")
     elif own.exclude(name=name).count() >= SAVED_MOST:
-        messages.error(request, f"You can save {SAVED_MOST} filters. Delete one first.")
+        messages.error(request, f"You can save at most {SAVED_MOST} filters. Delete one first.")
     else:
         own.update_or_create(owner=request.user, name=name, defaults={"query": query})
         messages.success(request, f"The filter “{isolate(name)}” is saved.")

@@ -14,7 +14,7 @@ SCHEMA_FAULT = "no such"
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a failed request. Django calls this while it handles the exception, so ``sys.exc_info`` returns it."""
+    """Answer a failed request. Django calls this view while ``sys.exc_info`` returns the exception."""
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError) or SCHEMA_FAULT in str(error):
         return defaults.server_error(request)

@@ -52,7 +52,7 @@ class SignIn(LoginView):
 
 
 class SignOut(LogoutView):
-    """Signs a person out of dupdash. After single sign-on the next page offers to sign out at the provider, too."""
+    """Signs a person out of dupdash. After OpenID Connect the next page offers to sign out at the provider, too."""
 
     def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
         # Signing out at a SAML provider is not offered.
@@ -91,7 +91,7 @@ def _minutes(seconds: int) -> str:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that fails the CSRF check, for example after a new sign-in in another tab or without cookies.
 
-    The form has no effect. If the form came from a page of this site and the page keeps its input, the person is
+    The form has no effect. If the form came from a page of dupdash and the page keeps its input, the person is
     redirected to a new form with that input.
     """
     if _keeps_form(request) and kept_form.comes_from_own_page(request) and kept_form.keep(request):

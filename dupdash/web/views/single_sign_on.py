@@ -28,7 +28,10 @@ _BAD_ANSWER = (RequestException, LookupError, ValueError, TypeError, AttributeEr
 
 
 def _with_provider(view: View) -> View:
-    """Wrap a view, to show a page with the reason if the provider does not answer or its answer is invalid."""
+    """Wrap a view: answer 404 if OpenID Connect is not set up.
+
+    If the provider does not answer or its answer is invalid, answer 502 with advice. The log has the type of the error.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
@@ -38,7 +41,7 @@ def _with_provider(view: View) -> View:
             return view(request)
         except _BAD_ANSWER as error:
             logger.error("the single sign-on provider cannot be used: %s", type(error).__name__)
-            title = f"{settings.OIDC_NAME} does not answer."
+            title = f"{settings.OIDC_NAME} cannot be used at the moment."
             return refusal(request, "Try again in a few minutes. Nothing was changed.", title=title, status=502)
 
     return never_cache(wrapped)
@@ -66,7 +69,7 @@ def _callback(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Sign a person in whom the provider sent back. A person who cancelled there sees the sign-in page."""
+    """Sign in a person whom the provider sent back. A person who cancelled there sees the sign-in page."""
     if request.GET.get("error") == "access_denied":
         return see_other("login")
     return _callback(request)
@@ -75,7 +78,10 @@ def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
 @require_safe
 @_with_provider
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Redirect to the provider's sign-out page, if it has one. The person is already signed out of dupdash."""
+    """Redirect to the provider's sign-out page or, if it has none, to the sign-in page.
+
+    The person is already signed out of dupdash.
+    """
     provider = get_adapter().get_provider(request, PROVIDER)
     config = provider.get_oauth2_adapter(request).openid_config
     url = config.get("end_session_endpoint")

@@ -8,7 +8,7 @@ from dupdash.web.presentation import system as presentation
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.presentation.overview import site_of
 from dupdash.web.responses import PersonRequest
-from dupdash.web.stored_health import health_of
+from dupdash.web.stored_moodle_health import health_of
 
 
 @require_safe

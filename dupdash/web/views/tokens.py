@@ -38,7 +38,7 @@ def own_tokens(request: PersonRequest) -> HttpResponse:
         with transaction.atomic():
             token, text = tokens.make(request.user, form.cleaned_data["label"], days=form.cleaned_data["days"])
     except IntegrityError:
-        form.add_error("label", "You created a token with this label at the same moment.")
+        form.add_error("label", "You created a token with this purpose at the same moment. Enter another one.")
         return _page(request, form, status=422)
     return _see_new_token(request, token, text)
 

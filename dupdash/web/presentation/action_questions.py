@@ -1,4 +1,4 @@
-"""Writes the confirmations of the actions on a job, for pages and dialogs."""
+"""Writes the questions that ask a person to confirm an action on a job, for pages and dialogs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Question:
     done: str
     danger: bool = False
     # The label of the button that leaves the job as it is.
-    keep: str = "Cancel"
+    keep: str = "Back to the job"
     # A time that follows the text. The page shows it in the reader's time zone.
     moment: datetime | None = None
 
@@ -40,7 +40,7 @@ def question(verb: Action, job: DuplicationJob) -> Question:
         case Action.CANCEL:
             return _cancel(job, copy)
         case Action.RETRY if refusal := why_no_retry(job):
-            return Question("This copy cannot be tried again now", refusal, "", "", keep="Back to the job")
+            return Question("This copy cannot be tried again now", refusal, "", "")
         case Action.RETRY:
             return Question(
                 "Try this copy again?",
@@ -65,7 +65,6 @@ def question(verb: Action, job: DuplicationJob) -> Question:
                 "There is nothing to delete: this job left no partial course in Moodle.",
                 "",
                 "",
-                keep="Back to the job",
             )
         case Action.DELETE_PARTIAL:
             course = partial_course(job)
@@ -133,7 +132,7 @@ def _cancel(job: DuplicationJob, copy: str) -> Question:
 
 
 def after_cancelling_all(jobs: Iterable[DuplicationJob]) -> str:
-    """Return sentences about what happens to the copies of these unfinished jobs if all of them are cancelled."""
+    """Return sentences that say what happens to the copies if all these unfinished jobs are cancelled."""
     waiting = stopped = finished = 0
     for job in jobs:
         if job.state in WAITING:
