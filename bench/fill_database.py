@@ -76,7 +76,7 @@ def fill(count: int, requesters: "list[User]", now: datetime, *, seed: int = 1) 
     with connection.cursor() as cursor:
         search_index.drop_search_index(cursor, connection.vendor)
     with transaction.atomic():
-        for jobs, job_rows, events, event_rows in _batches(count, requesters, now, seed):
+        for jobs, job_rows, events, event_rows in _portions(count, requesters, now, seed):
             _insert(jobs, job_rows)
             _insert(events, event_rows)
     with connection.schema_editor() as editor:
@@ -148,10 +148,10 @@ class Pattern:
             yield new
 
 
-def _batches(
+def _portions(
     count: int, requesters: "list[User]", now: datetime, seed: int
 ) -> "Iterator[tuple[Pattern, Iterator[Values], Pattern, Iterator[Values]]]":
-    """Yield the pattern, which covers the whole year, and copies of it, each a little earlier than the last one."""
+    """Yield the pattern of a whole year, and copies of it, each with earlier times than the one before."""
     from dupdash.duplication.models import DuplicationJob, JobEvent
 
     chance = random.Random(seed)

@@ -160,7 +160,7 @@ def _measure(installation: Installation, site: Site | None, arguments: argparse.
 
 
 def _rounds(measurement: Measurement, concurrency: int, arguments: argparse.Namespace) -> Iterable[tuple[float, float]]:
-    """Measure both in several rounds, each first in every second round. Yields the seconds of pool and dupdash."""
+    """Measure pool and dupdash in several rounds, in which they begin by turns. Yields the seconds of both."""
     for number in range(arguments.rounds):
         if number % 2:
             ours = measurement.dupdash(arguments.copies, concurrency)

@@ -171,7 +171,7 @@ class Environment:
 
 
 def is_class(path: str) -> bool:
-    """Return whether a class of that name exists, as far as this can be checked while settings are being read."""
+    """Return whether this is the path of a class; also True if its module cannot be imported before the settings."""
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name, None)
@@ -184,7 +184,7 @@ def is_class(path: str) -> bool:
 
 
 def is_safe_for_passwords(url: str) -> bool:
-    """Return whether nobody on the way can read what is sent to this URL: HTTPS, or this very machine."""
+    """Return whether the way to this URL is safe for passwords: HTTPS, or this very machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 

@@ -1,4 +1,4 @@
-"""Reads one row as model instances with SQL that is written once, for queries that programs ask again and again.
+"""Reads one row, also of a join, as model instances. The SQL is built once, for queries that are made very often.
 
 Building the same query from a QuerySet or a RawQuerySet takes several times as long as running it (measured).
 """
@@ -21,7 +21,7 @@ def first_row(sql: str, parameters: Sequence[str]) -> tuple[Any, ...] | None:
 
 
 class Columns(Generic[M]):
-    """Some columns of a model. A column that is missing here is loaded by a query of its own when it is read."""
+    """The columns of a model that a query reads. A field of another column makes a query of its own when it is read."""
 
     def __init__(self, model: type[M], *names: str) -> None:
         self._model = model

@@ -499,7 +499,7 @@ if SENTRY_DSN:
     from dupdash.telemetry.sentry import report_errors_to_sentry
 
     if not report_errors_to_sentry(SENTRY_DSN, MOODLE_TOKEN, ASYNC_TOKEN, OIDC_CLIENT_SECRET):
-        refuse("SENTRY_DSN", "is not a DSN of Sentry. Copy it from the project's settings in Sentry")
+        refuse("SENTRY_DSN", "is not a DSN of Sentry. Copy it from the project’s settings in Sentry")
 
 # The pipe by which worker processes notice the end of their supervisor. Only the supervisor sets this.
 SUPERVISOR_PIPE_FD = os.environ.get("DUPDASH_SUPERVISOR_PIPE_FD", "")

@@ -114,12 +114,15 @@ def _visible(user: User | AnonymousUser | None) -> Q:
 
 
 def may_manage_batch(user: User | AnonymousUser | None, batch: Batch) -> bool:
-    """Return whether this person may pause, resume and cancel a batch: administrators any batch, faculty their own."""
+    """Return whether this person may pause, resume, change, cancel and undo a batch.
+
+    Administrators may do this with any batch, faculty with their own.
+    """
     return is_administrator(user) or _own_as_faculty(user, batch)
 
 
 def require_batch_manager(user: User | AnonymousUser | None, batch: Batch) -> None:
-    """Raise NotAllowed unless this person may pause, resume and cancel the batch."""
+    """Raise NotAllowed unless this person may pause, resume, change, cancel and undo the batch."""
     if not may_manage_batch(user, batch):
         raise NotAllowed("You may not change this batch.")
 
@@ -227,7 +230,7 @@ def may_copy_into(user: User | AnonymousUser | None, category: Category) -> bool
 
 
 def taught_by(course_id: int, client: MoodleClient) -> frozenset[int]:
-    """Return the Moodle user ids of a course's contacts. By default these are its editing teachers."""
+    """Return the Moodle user ids of a course's contacts, by default its editing teachers; empty without a course."""
     course = client.course_by_id(course_id)
     return frozenset(contact.id for contact in course.contacts) if course else frozenset()
 

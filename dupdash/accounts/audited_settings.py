@@ -57,7 +57,10 @@ def record_at_start() -> None:
 
 
 def record_changes() -> None:
-    """Add an entry for each setting that differs from the last start. Several processes at once add only one entry."""
+    """Add an entry for each setting that differs from the last start.
+
+    If several processes start at the same time, only one of them adds entries.
+    """
     values = {name: getattr(settings, name) for name in SETTINGS}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     with transaction.atomic():

@@ -13,7 +13,7 @@ from dupdash.accounts.client_address import client_address
 
 
 class AttemptLimitBackend:
-    """Refuses too many sign-in attempts. It is the first backend, so the others never see the password then.
+    """Refuses too many sign-in attempts. It is the first backend: the others see no password of a refused attempt.
 
     This backend authenticates nobody, so it has no ``get_user`` and Django never uses it for a session. It sets
     ``request.admission``, from which the sign-in page shows the waiting time.
@@ -32,7 +32,7 @@ class AttemptLimitBackend:
 
 
 class LocalAccountBackend(ModelBackend):
-    """Signs in accounts with a password in this database, if LOCAL_PASSWORDS is set."""
+    """Signs in accounts with a password in this database, if LOCAL_PASSWORDS is true."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any

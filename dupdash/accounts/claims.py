@@ -36,7 +36,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Rules:
-    """The settings for the claims of the configured provider."""
+    """How to read the claims of the configured provider. ``groups``: the name of the claim with the groups."""
 
     trust_email: bool
     groups: str
@@ -62,7 +62,7 @@ def _groups_of_roles(protocol: str) -> dict[Role, list[str]]:
 
 
 def person_of(claims: Mapping[str, object]) -> Person:
-    """Return the person whom these claims describe. Raises Untrusted.
+    """Return the person whom these claims describe. Raises Untrusted without a verified email address.
 
     dupdash finds the person's Moodle user by the email address, so the provider must have verified the address.
     """

@@ -59,7 +59,7 @@ class Answer:
         return self.attributes
 
     def get_nameid(self) -> str:
-        """Return the permanent identifier of this person at the provider."""
+        """Return the permanent identifier of this person at the provider; without one the email address, or "?"."""
         lasting = "" if self.name_id_format == TRANSIENT else self.name_id
         return _first(self.attributes, IDENTIFIERS) or lasting or _first(self.attributes, ATTRIBUTES["email"]) or "?"
 
@@ -92,7 +92,7 @@ def check(answer: str) -> Answer:
         raise Refused("the provider signed nobody in")
     request_id = authentication.get_last_response_in_response_to()
     if not request_id:
-        raise Refused("nobody asked for this answer", "Begin on the sign-in page of dupdash.")
+        raise Refused("the answer belongs to no request of dupdash", "Begin on the sign-in page of dupdash.")
     return Answer(
         request_id=str(request_id),
         attributes=authentication.get_attributes(),
@@ -161,7 +161,7 @@ def _configuration() -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _provider(file: Path, entity_id: str, changed: int) -> dict[str, Any]:
-    """Return the provider described in the metadata file. ``changed`` is the time of the file's last change.
+    """Return the provider described in the metadata file. ``changed``: the time of the file's last change, in ns.
 
     The result is cached by this time, so that a changed file is read again.
     """

@@ -1,4 +1,4 @@
-"""Signs people in with OpenID Connect or SAML: finds or creates the account, and gives it the roles of its groups.
+"""Signs people in with OpenID Connect or SAML: finds or creates the account, and sets the roles.
 
 django-allauth implements the protocol and calls these adapters. The settings name the provider, and the groups at the
 provider that give each role.
@@ -22,7 +22,7 @@ from dupdash.accounts.access import Role
 from dupdash.accounts.audit import record
 from dupdash.accounts.claims import Person, Untrusted, person_of
 from dupdash.accounts.models import AuditKind
-from dupdash.accounts.offered_sign_in import offered_name
+from dupdash.accounts.sign_in_provider import provider_name
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -50,7 +50,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
-        """Return only the provider of the settings. Providers in the database are ignored."""
+        """Return the provider that the settings name, if they name one. Providers in the database are ignored."""
         if settings.SAML_METADATA_FILE:
             return [SocialApp(provider=SAML_PROVIDER, provider_id=SAML_PROVIDER, client_id=SAML_PROVIDER, settings={})]
         if not settings.OIDC_ISSUER:
@@ -86,9 +86,9 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 sociallogin.user = _account_of(person) or User(username=_free_username(person.email))
         except Untrusted as reason:
             logger.warning("a single sign-on was refused: %s", reason)
-            record(AuditKind.SIGN_IN_FAILED, subject=offered_name(), detail=str(reason))
+            record(AuditKind.SIGN_IN_FAILED, subject=provider_name(), detail=str(reason))
             raise ImmediateHttpResponse(refusal(request, str(reason))) from None
-        request.signed_in_by = offered_name()  # type: ignore[attr-defined]
+        request.signed_in_by = provider_name()  # type: ignore[attr-defined]
         if sociallogin.user.pk is not None and not sociallogin.user.is_active:
             record(AuditKind.SIGN_IN_FAILED, subject=sociallogin.user.get_username(), detail="inactive account")
             return
@@ -104,7 +104,7 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     ) -> None:
         # The text of the exception is not logged, because an answer of the provider may contain a token.
         logger.warning("a single sign-on failed: %s", type(exception).__name__ if exception else error)
-        record(AuditKind.SIGN_IN_FAILED, subject=settings.OIDC_NAME, detail="the provider's answer was not accepted")
+        record(AuditKind.SIGN_IN_FAILED, subject=settings.OIDC_NAME, detail="the provider’s answer was not accepted")
         text = "Try again. If it fails again, ask a course administrator."
         raise ImmediateHttpResponse(refusal(request, text, title="The sign-in did not work."))
 
@@ -116,7 +116,7 @@ def refusal(
 
 
 def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
-    """Return the claims of the ID token and of the user information, which must describe the same person."""
+    """Return the claims of the ID token and of the user information. Raises Untrusted unless both name one person."""
     token, info = extra_data.get("id_token"), extra_data.get("userinfo")
     if not isinstance(token, dict) or not isinstance(info, dict) or token.get("sub") != info.get("sub"):
         raise Untrusted("The answers of the sign-in service contradict each other. Ask a course administrator.")
@@ -137,11 +137,12 @@ def _account_of(person: Person) -> User | None:
 def _free_username(email: str) -> str:
     """Return the username for a new account: the email address.
 
-    A username that people can choose at the provider could be the Moodle username of somebody else.
+    A username that people can choose at the provider could be the Moodle username of somebody else. Raises Untrusted if
+    another account has this username.
     """
     if not User.objects.filter(username__iexact=email).exists():
         return email
-    raise Untrusted(f"Another account in dupdash is called {email}. Ask a course administrator.")
+    raise Untrusted(f"Another account in dupdash has the username {email}. Ask a course administrator.")
 
 
 def _save(user: User, account: SocialAccount, person: Person) -> None:

@@ -51,10 +51,10 @@ def find_with_job(
 ) -> tuple[ApiToken | None, DuplicationJob | None]:
     """Return the usable token with this text, and these columns of the job with this id, read with one query.
 
-    Either is None if there is none; the job also if ``columns`` is None. The token comes with its owner, who may be
-    inactive. The caller must check that the owner may see the job. Every call reads the database, so that a revoked
-    token stops working at once. Programs poll the status of their jobs often, and each further query would cost a round
-    trip to the database.
+    Without such a token, both results are None. The job is also None if there is no such job, or ``columns`` is None.
+    The token comes with its owner, who may be inactive. The caller must check that the owner may see the job. Every
+    call reads the database, so that a revoked token stops working at once. Programs poll the status of their jobs
+    often, and each further query would cost a round trip to the database.
     """
     if not text or len(text) > TOKEN_LONGEST:
         return None, None
@@ -102,8 +102,9 @@ def revoke(token: ApiToken) -> bool:
 def admit(token: ApiToken) -> bool:
     """Count one call of a token. Returns False if the calls of this minute are used up (API_RATE_PER_MINUTE).
 
-    All processes share the limit, because they take their portions from the same row. The unused calls of a portion are
-    lost, so each further process may refuse calls up to one portion early. A minute's first portion sets "last used".
+    Each process reserves portions of calls, and all portions of a minute are counted in the token's row. Reserved calls
+    that a process does not use are lost, so a token may be refused before it has made all of its calls. The first
+    portion of a minute sets ``last_used_at``. If the database cannot be written, the call is allowed.
     """
     minute = timezone.now().replace(second=0, microsecond=0)
     if (answer := _from_portion(token.pk, minute)) is not None:

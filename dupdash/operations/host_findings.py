@@ -117,7 +117,7 @@ def examine_mail() -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             "Mail",
-            f"No email is sent: EMAIL_BACKEND is {settings.EMAIL_BACKEND}.",
+            f"dupdash sends no emails by SMTP: EMAIL_BACKEND is {settings.EMAIL_BACKEND}.",
             "Set EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend and EMAIL_HOST.",
         )
         return

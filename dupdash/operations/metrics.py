@@ -35,7 +35,7 @@ HISTOGRAM_AGE = 60.0
 
 
 class DatabaseCollector(Collector):
-    """Reads every metric from the database. The histograms are read once a minute."""
+    """Reads every metric from the database: the histograms at most once a minute, the others at each scrape."""
 
     def __init__(self) -> None:
         self._histograms: list[Metric] = []
@@ -69,7 +69,7 @@ def jobs_by_state() -> Metric:
 def queue_metrics(now: datetime) -> Iterator[Metric]:
     oldest = DuplicationJob.objects.due().aggregate(oldest=Min("queued_at"))["oldest"]
     age = GaugeMetricFamily(
-        "dupdash_queue_oldest_job_age_seconds", "How long the oldest queued job that may start now has waited."
+        "dupdash_queue_oldest_job_age_seconds", "Waiting time of the oldest queued job that may start now."
     )
     age.add_metric([], _seconds_since(oldest, now))
     yield age
@@ -113,14 +113,16 @@ def counters() -> Iterator[Metric]:
         "dupdash_moodle_calls", "Calls to Moodle by web service function and outcome.", labels=["function", "outcome"]
     )
     seconds = CounterMetricFamily(
-        "dupdash_moodle_call_seconds", "Seconds that these calls took in total.", labels=["function", "outcome"]
+        "dupdash_moodle_call_seconds",
+        "Seconds that calls to Moodle took in total, by web service function and outcome.",
+        labels=["function", "outcome"],
     )
     for row in Counter.objects.filter(name=MOODLE_CALLS):
         calls.add_metric([row.subject, row.outcome], row.count)
         seconds.add_metric([row.subject, row.outcome], row.seconds)
     yield calls
     yield seconds
-    lost = CounterMetricFamily("dupdash_leases_lost", "Jobs whose worker was lost.")
+    lost = CounterMetricFamily("dupdash_leases_lost", "Jobs whose worker failed, or was stopped during the job.")
     lost.add_metric([], Counter.objects.filter(name=LEASES_LOST).aggregate(all=Sum("count"))["all"] or 0)
     yield lost
 
@@ -135,11 +137,11 @@ def copy_durations() -> Metric:
 
 
 def queue_waits() -> Metric:
-    """Return the histogram of the time that jobs waited in the queue after their requested start time."""
+    """Return the histogram of the time that jobs waited in the queue. Jobs with a start time are left out."""
     jobs = DuplicationJob.objects.filter(queued_at__isnull=False, started_at__gte=F("queued_at"), not_before=None)
     return _histogram(
-        "dupdash_queue_wait_seconds", "How long jobs waited in the queue.", jobs, "queued_at", "started_at",
-        WAIT_BUCKETS,
+        "dupdash_queue_wait_seconds", "How long jobs without a start time waited in the queue.", jobs, "queued_at",
+        "started_at", WAIT_BUCKETS,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
             Level.WARNING,
             "Site",
             "The site cannot return its site info (core_webservice_get_site_info answers “invalidresponse”). One of "
-            "its fields has an invalid value, for example the URL of the account's picture. dupdash works "
+            "its fields has an invalid value, for example the URL of the account’s picture. dupdash works "
             "without it, but does not know which functions the token may call.",
         )
     else:
@@ -83,7 +83,7 @@ def _plugin(site: SiteInfo) -> Finding:
     if offered:
         text = f"Some functions of the Moodle plugin are missing: {', '.join(missing)}."
         return Finding(Level.WARNING, "Plugin", text, moodle_health.ADD_FUNCTIONS)
-    text = f"not installed. The Moodle plugin adds: {GAINS}."
+    text = f"not installed, or the token may call none of its functions. The Moodle plugin adds: {GAINS}."
     return Finding(Level.OK, "Plugin", f"{text} docs/moodle-setup.md, “The plugin”, says how to install it.")
 
 
@@ -109,6 +109,6 @@ def _capabilities(client: MoodleClient, *, plugin: bool) -> Iterator[Finding]:
 
 
 def _with_cause(error: MoodleError) -> str:
-    """Return the message of an error, with its cause if Moodle's debugging is on."""
+    """Return the message of an error, and what Moodle adds about the cause if debugging is on in Moodle."""
     debuginfo = error.raw_error.debuginfo if error.raw_error else ""
     return f"{error} Moodle adds: {debuginfo}" if debuginfo else str(error)

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.states import TERMINAL, State
 
-BATCH = 500
+JOBS_AT_ONCE = 500
 
 
 def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
@@ -36,20 +36,20 @@ def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
 
 
 def prune(before: datetime, archive: Path | None) -> Iterator[int]:
-    """Delete old jobs with their events, in batches. Yields the number of jobs deleted so far.
+    """Delete old jobs with their events, in portions. Yields the number of jobs deleted so far.
 
-    ``archive``: a new file of gzipped JSON with one job per line; None: no archive. Each batch is written and
+    ``archive``: a new file of gzipped JSON with one job per line; None: no archive. Each portion is written and
     synchronised to the disk before it is deleted. Raises FileExistsError if the file exists, and OSError if it cannot
     be written.
     """
     deleted = 0
     with gzip.open(archive, "xt", encoding="utf-8") if archive else nullcontext() as file:
-        while batch := list(old_jobs(before)[:BATCH]):
+        while portion := list(old_jobs(before)[:JOBS_AT_ONCE]):
             if file is not None:
-                _write(file, batch)
+                _write(file, portion)
             with transaction.atomic():
-                DuplicationJob.objects.filter(pk__in=[job.pk for job in batch]).delete()
-            deleted += len(batch)
+                DuplicationJob.objects.filter(pk__in=[job.pk for job in portion]).delete()
+            deleted += len(portion)
             yield deleted
 
 

@@ -47,7 +47,7 @@ def check_database() -> Check:
         logger.warning("the database does not answer: %s", error)
         return Check("database", False, "The database does not answer. Check DATABASE_URL and the database server.")
     if unapplied:
-        return Check("database", False, f"{unapplied} migrations are missing. Run manage.py migrate.")
+        return Check("database", False, f"Migrations that are missing: {unapplied}. Run manage.py migrate.")
     return Check("database", True)
 
 
@@ -67,7 +67,7 @@ def check_worker() -> Check:
     worker = worker_status.current()
     if worker.running:
         return Check("worker", True)
-    since = f"No worker is running since {worker.last_seen_at:%Y-%m-%d %H:%M:%S %Z}." if worker.last_seen_at else ""
+    since = f"No worker has run since {worker.last_seen_at:%Y-%m-%d %H:%M:%S %Z}." if worker.last_seen_at else ""
     return Check("worker", False, f"{since or 'No worker was started yet.'} {worker.advice}")
 
 
@@ -91,7 +91,7 @@ CHECKS: tuple[tuple[str, Callable[[], Check]], ...] = (
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    """Run a check. An exception of a client library counts as a failed check."""
+    """Run a check. If it raises an exception, for example of a client library, it counts as failed."""
     try:
         return check()
     except Exception as error:

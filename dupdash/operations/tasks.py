@@ -1,6 +1,7 @@
-"""The housekeeping task for everything but copies: emails, callbacks, sessions, statistics of the database.
+"""The housekeeping task for emails, callbacks, expired sessions and the statistics of the database.
 
-The sweep, which is for copies, is in ``duplication/tasks.py``. django-q2 may run this task twice, late or never.
+The sweep is in ``duplication/tasks.py``, and the task for plans and batches in ``rollover/tasks.py``. django-q2 may run
+this task twice, late or never.
 """
 
 from django.contrib.sessions.models import Session

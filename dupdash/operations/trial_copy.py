@@ -22,7 +22,8 @@ POLL_INTERVAL = 0.5
 def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float) -> Iterator[Finding]:
     """Copy ``source`` (id or short name) hidden and without people, compare the copy, and delete it.
 
-    Yields a finding for each step. Waits at most ``timeout`` seconds for the copy.
+    Yields a finding for each step. Waits at most ``timeout`` seconds for the copy. Raises MoodleError if the source
+    cannot be looked up.
     """
     mark = uuid.uuid4().hex[:8]
     draft = Draft(

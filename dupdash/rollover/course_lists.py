@@ -27,11 +27,12 @@ def courses_of_category(
     ids = [one.id for one in all_categories if str(category_id) in one.path.strip("/").split("/")]
     if job_endangered_by_listing(ids) is not None:
         # Listing a course breaks its restore if the course is only a few milliseconds old (rule 7).
-        raise CannotList("A copy into this category is being made right now. Try again in a moment.")
+        raise CannotList("A copy into this category or a subcategory is being made right now. Try again in a moment.")
     expected = sum(one.coursecount for one in all_categories if one.id in ids)
     if expected > LISTED_MOST:
-        message = f"There are {expected:,} courses. Choose a category with at most {LISTED_MOST:,}."
-        raise CannotList(message)
+        raise CannotList(
+            f"This category and its subcategories have {expected:,} courses. Choose one with at most {LISTED_MOST:,}."
+        )
 
     with_courses = [one.id for one in all_categories if one.id in ids and one.coursecount]
     with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:

@@ -34,7 +34,7 @@ class Plan(models.Model):
     name = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=PlanState, default=PlanState.CHECKING)
-    # How the file was read, and sentences about the parts of it that were left out.
+    # The file format in words, for example "Excel workbook, sheet “Copies”", and sentences about what was not read.
     kind = models.CharField(max_length=300, blank=True)
     notes = models.JSONField(default=list)
     # The headings of the file in their order. An exported plan has the same columns.
@@ -149,7 +149,7 @@ class Undo(models.Model):
 
 
 class UndoItem(models.Model):
-    """One copy of a batch that is undone, and whether the copy can be or was deleted."""
+    """One copy of the batch that is undone, and whether this copy can be deleted or was deleted."""
 
     undo = models.ForeignKey(Undo, on_delete=models.CASCADE, related_name="items")
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="+")

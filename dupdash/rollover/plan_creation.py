@@ -49,7 +49,7 @@ def plan_from_courses(
     owner: User | None,
     options: Mapping[str, int],
 ) -> Plan:
-    """Create a plan with a row for each course. The rules give names, category and dates. Raises InvalidRule."""
+    """Create a plan with a row for each course. The rules determine names, category and dates. Raises InvalidRule."""
     renaming.check()
     categories = Categories(all_categories)
     rows = []

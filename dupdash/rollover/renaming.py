@@ -55,7 +55,7 @@ class Renaming:
     idnumber_template: str = ""
 
     def check(self) -> None:
-        """Raise InvalidRule if the rule cannot be applied to any course."""
+        """Raise InvalidRule for an empty field, an invalid regular expression or an unknown placeholder."""
         if self.rule in (Rule.REPLACE, Rule.REGEX) and not self.find:
             raise InvalidRule("find", "Enter what is to be replaced.")
         if self.rule == Rule.REGEX:
@@ -64,7 +64,7 @@ class Renaming:
             template: str = getattr(self, field)
             for token in _TOKEN.findall(template):
                 if token not in tokens:
-                    raise InvalidRule(field, f"There is no {token}. There are: {', '.join(tokens)}.")
+                    raise InvalidRule(field, f"{token} is not a placeholder. Use: {', '.join(tokens)}.")
             if "{term}" in template and not self.term:
                 raise InvalidRule("term", "Enter the term that {term} stands for.")
 
@@ -101,7 +101,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _substitute(pattern: str, replacement: str, name: str) -> str:
-    """Replace the matches of a regular expression.
+    """Replace the matches of a regular expression. Raises InvalidRule.
 
     Uses RE2, whose running time is linear in the length of the name.
     """

@@ -29,7 +29,7 @@ class Dates:
     weeks: int = 0
 
     def start_of(self, course: Course) -> date | None:
-        """Return the start date for the copy of ``course``, or None if the copy keeps the date of its source."""
+        """Return the start date of the copy of ``course``; None if it keeps the source's, or the source has none."""
         match self.rule:
             case DateRule.KEEP:
                 return None

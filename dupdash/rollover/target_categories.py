@@ -31,7 +31,10 @@ class TargetRule:
     replace: str = ""
 
     def category_of(self, course: Course, all_categories: Sequence[Category], categories: Categories) -> str:
-        """Return the value for the category cell of a row: the id of the category, or its path if it does not exist."""
+        """Return the value for the category cell of a row: an id, or for ONE what the person entered.
+
+        BY_NAME returns the path of a category that does not exist. "" means that no category was found.
+        """
         match self.target:
             case Target.ONE:
                 return self.category

@@ -8,7 +8,7 @@ from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
 from dupdash.rollover.batches.close import close_ended, mail_results, note_late_copies
 from dupdash.rollover.batches.hide_sources import continue_hiding
 from dupdash.rollover.batches.start import continue_start
-from dupdash.rollover.batches.undo import continue_undo
+from dupdash.rollover.batches.undo_batch import continue_undo
 from dupdash.rollover.checks.plans import continue_checks
 from dupdash.rollover.models import Plan, PlanState, Undo, UndoState
 
@@ -25,7 +25,7 @@ def ask_for_work() -> None:
 
 
 def continue_work() -> None:
-    """Check and start plans, close and undo batches, and hide sources.
+    """Check and start plans, close and undo batches, email their results, and hide and show sources.
 
     A lock lets only one worker do this at a time, so that the other workers stay free for other tasks.
     """

@@ -6,7 +6,7 @@ from dupdash.sandbox.records import Course
 
 
 def report_on(source: Course, copy: Course | None) -> dict[str, Any] | None:
-    """Return the report on a copy: old and new ids, what was not copied, and what still links to the source."""
+    """Return the report on a copy: old and new ids, what was not copied, what links to the source. None: no copy."""
     if copy is None:
         return None
     pairs = list(zip(source.modules, copy.modules, strict=False))

@@ -86,7 +86,7 @@ class Copy(threading.Thread):
 
     @property
     def seconds(self) -> float:
-        """The expected duration of the whole copy, at the current speed and with the other running copies."""
+        """The expected duration of the whole copy in seconds, at the current speed and with the other copies."""
         return self._seconds * crowding(self._copies.running()) / self._pace.speed
 
     @property
@@ -151,7 +151,7 @@ class Copy(threading.Thread):
         return self._state.add(**columns) if self.by_hand else self._state.add_newborn(**columns)
 
     def _first_columns(self) -> dict[str, Any]:
-        """Return the columns of the hidden row. It has no start date yet (measured)."""
+        """Return the columns of the new, hidden course. It has no start date yet (measured)."""
         now = int(time.time())
         return {
             "fullname": self.request.fullname,

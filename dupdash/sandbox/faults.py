@@ -117,7 +117,7 @@ SITE_ANSWERS = ("unavailable", "bad_gateway", "page", "upgrade", "blocked", "lim
 
 
 class UnknownFault(ValueError):
-    """No fault has this name or parameter. The message lists the known names or parameters."""
+    """No fault has this name, parameter or value. The message lists what is known."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Fault:
 
 
 def make_fault(name: str, **given: object) -> Fault:
-    """Return a fault with checked parameters. Numbers may be given as text."""
+    """Return a fault with checked parameters, in which numbers can be text. Raises UnknownFault."""
     if name not in CATALOGUE:
         raise UnknownFault(f"no fault is called {name!r}; known faults: {', '.join(CATALOGUE)}")
     kind = CATALOGUE[name]
@@ -197,7 +197,7 @@ def _number(parameter: str, value: object) -> float:
 
 
 def parse_fault(text: str) -> Fault:
-    """Parse ``NAME``, ``NAME=0.1`` (the probability) or ``NAME=count:3,answer:reset``."""
+    """Parse ``NAME``, ``NAME=0.1`` (the probability) or ``NAME=count:3,answer:reset``. Raises UnknownFault."""
     name, _, rest = text.partition("=")
     if not rest:
         return make_fault(name)

@@ -30,7 +30,7 @@ class Listener:
         self._thread.start()
 
     def shut_for(self, seconds: float) -> None:
-        """Refuse connections for this many seconds, by closing the listening socket. 0 opens it again.
+        """Refuse connections for this many seconds, by closing the listening socket. 0 opens the socket again.
 
         Idle connections are closed. Connections with a request in progress get their answer.
         """

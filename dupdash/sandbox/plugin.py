@@ -115,7 +115,10 @@ class PluginDuplications:
         return row.id
 
     def started_with(self, userid: int, params: dict[str, Any]) -> str | None:
-        """Return the id that an earlier call with this idempotency key got. Its request must have been the same."""
+        """Return the id that an earlier call with this idempotency key got; None without such a call.
+
+        Raises Moodle's error if the earlier call had other parameters.
+        """
         key = params["idempotencykey"]
         with self._changed:
             mine = (row for row in self._rows.values() if row.userid == userid)

@@ -114,8 +114,8 @@ class University:
 class CopyRequest:
     """The validated parameters of ``core_course_duplicate_course``.
 
-    For an option that ``options`` does not contain, the backup's own default applies, which is 1. For example, all
-    people are copied without ``users`` (measured).
+    For an option that ``options`` does not contain, the backup's own default applies, which is 1. For example, a
+    request without ``users`` copies all people (measured).
     """
 
     courseid: int

@@ -94,7 +94,7 @@ class Sandbox:
     # Inspection and waiting
 
     def course(self, shortname: str) -> Course:
-        """Return the course with this short name. There must be exactly one."""
+        """Return the course with this short name. Raises ValueError unless there is exactly one."""
         (course,) = self.state.by_shortname(shortname)
         return course
 
@@ -103,7 +103,7 @@ class Sandbox:
         return self.gates.held_at(*steps)
 
     def wait_for_step(self, step: str, shortname: str | None = None, timeout: float = 10.0) -> None:
-        """Wait until a copy is in this step: any copy, or the copy that was requested with this short name."""
+        """Wait until any copy, or the one with this requested short name, is in this step. Raises TimeoutError."""
 
         def arrived() -> bool:
             return any(copy.step == step and shortname in (None, copy.request.shortname) for copy in self.copies.all())
@@ -112,7 +112,7 @@ class Sandbox:
             raise TimeoutError(f"no copy reached the step {step} within {timeout} s")
 
     def wait_for_copies(self, timeout: float = 10.0) -> None:
-        """Wait until no copy is running."""
+        """Wait until no copy is running. Raises TimeoutError."""
         if not self.copies.wait_until(lambda: not self.copies.running(), timeout):
             raise TimeoutError(f"a copy still ran after {timeout} s")
 

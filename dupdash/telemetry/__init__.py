@@ -1,1 +1,1 @@
-"""Counts the calls to Moodle and names the request and the job in log lines. Imports no other part of dupdash."""
+"""Counts the calls to Moodle, formats log lines, and reports errors to Sentry. Imports no other part of dupdash."""

@@ -23,7 +23,7 @@ WRITE_INTERVAL = 10.0
 MOODLE_CALLS = "moodle_calls"
 """Calls to Moodle: the subject is the web service function; the outcome "ok" or the class of the error."""
 LEASES_LOST = "leases_lost"
-"""Jobs whose worker was lost; neither subject nor outcome."""
+"""Jobs whose worker failed, or was stopped during the job; neither subject nor outcome."""
 
 
 @dataclass(frozen=True, order=True)
@@ -59,7 +59,7 @@ class Counters:
             self.write()
 
     def write(self) -> None:
-        """Add the counts to the database. If it cannot be written, the counts are kept for the next time."""
+        """Add the counts to the database. If the database cannot be written, the counts are kept for the next time."""
         with self._lock:
             counts = dict(self._unwritten)
             self._unwritten.clear()

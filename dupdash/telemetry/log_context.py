@@ -18,7 +18,7 @@ _job_id: contextvars.ContextVar[str] = contextvars.ContextVar("job_id", default=
 
 
 def current_request_id() -> str:
-    """Return the id of the web request that this thread answers or whose job it runs; "" if there is none."""
+    """Return the id of the web request that this thread answers, or that requested the job it runs; "" without one."""
     return _request_id.get()
 
 

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from .installation import DEVELOPMENT, PYTHON, ROOT, install
+from .virtual_environment import DEVELOPMENT, PYTHON, ROOT, install
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from .cli import UsageError, say, step
-from .installation import DEVELOPMENT, PYTHON, ROOT, RUNTIME, install
+from .virtual_environment import DEVELOPMENT, PYTHON, ROOT, RUNTIME, install
 
 # ruff does not find these files by itself, because they have no suffix.
 SCRIPTS = (

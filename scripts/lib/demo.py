@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from .cli import UsageError, say, step
-from .installation import ROOT, RUNTIME, VAR, install
 from .processes import Failed, ProcessGroup, Stopped
 from .services import (
     HOST,
@@ -23,6 +22,7 @@ from .services import (
     start_sandbox,
     start_worker_and_web,
 )
+from .virtual_environment import ROOT, RUNTIME, VAR, install
 
 FOLDER = VAR / "demo"
 

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 
 from .cli import UsageError, say
-from .installation import DEVELOPMENT, PYTHON, ROOT, install
+from .virtual_environment import DEVELOPMENT, PYTHON, ROOT, install
 
 COMMANDS = (
     ("manage.py", "write_reference"),

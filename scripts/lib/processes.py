@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .installation import ROOT
+from .virtual_environment import ROOT
 
 # The workers' supervisor ends its clusters within 10 s.
 SHUTDOWN_LONGEST = 12.0
@@ -132,7 +132,7 @@ class ProcessGroup:
             time.sleep(POLL_INTERVAL)
 
     def watch(self) -> None:
-        """Wait until one of the processes ends, which is a failure."""
+        """Wait until one of the processes ends, and raise Failed."""
         while True:
             require_running(self._children)
             time.sleep(POLL_INTERVAL)

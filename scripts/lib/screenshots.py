@@ -1,9 +1,9 @@
-"""``scripts/screenshots``: takes screenshots of all pages with Chromium."""
+"""``scripts/screenshots``: starts ``tests.browser.screenshots``, which takes screenshots of all pages."""
 
 import subprocess
 from collections.abc import Sequence
 
-from .installation import DEVELOPMENT, PYTHON, ROOT, install
+from .virtual_environment import DEVELOPMENT, PYTHON, ROOT, install
 
 
 def main(arguments: Sequence[str]) -> int:

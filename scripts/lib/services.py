@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .installation import PYTHON, ROOT
 from .processes import ManagedProcess, ProcessGroup
+from .virtual_environment import PYTHON, ROOT
 
 HOST = "127.0.0.1"
 MANAGE = (PYTHON, ROOT / "manage.py")

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 
 from .cli import UsageError, say
-from .installation import DEVELOPMENT, PYTHON, ROOT, install
+from .virtual_environment import DEVELOPMENT, PYTHON, ROOT, install
 
 # The browser tests use the first of these that is installed.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check_browser() -> None:
-    """Print a clear line if the browser tests will be skipped; fail if REQUIRE_BROWSER is 1."""
+    """Without Chromium, print that the browser tests are skipped, or raise UsageError if REQUIRE_BROWSER is 1."""
     if any(map(shutil.which, BROWSERS)):
         return
     if os.environ.get("REQUIRE_BROWSER") == "1":

@@ -101,7 +101,7 @@ def test_rollover_from_a_file_to_the_undo(
             page.get_by_role("link", name="Results as CSV").click()
         assert Path(download.value.path()).read_text(encoding="utf-8-sig").count("Succeeded") == 3
 
-        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("button", name="Undo the batch").click()
         expect(page.get_by_role("heading", name="Checking the copies")).to_be_visible()
         tasks.continue_work()
         expect(page.get_by_role("heading", name="Delete 3 copies?")).to_be_visible()
@@ -122,7 +122,7 @@ def test_rollover_from_a_category(
     with window(browser, live_server.url, administrator, width=width) as page:
         page.goto("/rollover/")
         page.get_by_role("link", name="From Moodle").click()
-        page.get_by_label("Category, with all below it").select_option(
+        page.get_by_label("Category and its subcategories").select_option(
             label="Faculty of Science / School of Biology / 2026 Semester 1"
         )
         page.get_by_role("button", name="List the courses").click()

@@ -106,7 +106,7 @@ def test_worker_status_is_shown(moodle: Moodle, check: Callable[[], Ran]) -> Non
     assert "Worker:  none has been started yet. Start it: systemctl start dupdash-worker" in out
     then = timezone.now() - timedelta(hours=1)
     ClusterHeartbeat.objects.create(worker_group=COPIES, cluster=COPIES, token="", at=then)
-    assert f"Worker:  none is running since {then:%Y-%m-%d %H:%M}" in check()[1]
+    assert f"Worker:  none has been running since {then:%Y-%m-%d %H:%M}" in check()[1]
     ClusterHeartbeat.objects.update(at=timezone.now())
     assert "Worker:  running" in check()[1]
 
@@ -120,7 +120,7 @@ def test_command_works_before_the_first_migrate(
     monkeypatch.setattr(worker_status, "current", no_table)
     code, out, _ = check()
     assert code == 0
-    assert "Worker:  not known, because the database has no tables. Run migrate." in out
+    assert "Worker:  not known, because the database cannot be read. Run migrate, or check the database." in out
 
 
 # --- Capabilities ----------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_refused_account_gets_advice_and_moodles_reason(moodle: Moodle, check: C
 
 def test_missing_plugin_names_its_advantages(moodle: Moodle, check: Callable[[], Ran]) -> None:
     _, out, _ = check()
-    assert "not installed. The Moodle plugin adds: exact progress" in out
+    assert "not installed, or the token may call none of its functions. The Moodle plugin adds: exact progress" in out
 
 
 def test_used_plugin_is_named(settings: Any, check: Callable[[], Ran]) -> None:

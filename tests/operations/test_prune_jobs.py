@@ -35,14 +35,14 @@ def remaining() -> set[str]:
 def test_old_finished_jobs_are_deleted(db: None) -> None:
     old, young = finished(366), finished(364)
     running = a_job(State.RUNNING)
-    assert prune().endswith("1 jobs deleted.\n")
+    assert prune().endswith("Deleted jobs: 1.\n")
     assert remaining() == {young.pk, running.pk}
     assert not JobEvent.objects.filter(job_id=old.pk).exists()
 
 
 def test_dry_run_deletes_nothing(db: None) -> None:
     job = finished(366)
-    assert prune("--dry-run").startswith("1 jobs finished before ")
+    assert prune("--dry-run").endswith(" and can be deleted: 1.\n")
     assert remaining() == {job.pk}
 
 

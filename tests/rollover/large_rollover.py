@@ -114,7 +114,7 @@ def _run_on_real_site(installation: Installation, site: Site, rows: int) -> list
     from django.contrib.auth import get_user_model
 
     from dupdash.duplication.models import Batch
-    from dupdash.rollover.batches import undo as undo_batch
+    from dupdash.rollover.batches import undo_batch
     from dupdash.rollover.batches.progress import totals_of
     from dupdash.rollover.models import Undo
 

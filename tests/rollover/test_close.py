@@ -46,6 +46,15 @@ def test_results_are_mailed_once_to_the_requester(administrator: User) -> None:
     assert "1 of 3 copies complete" in sent.subject
     assert "row 3, " in sent.body
     assert f"/rollover/batches/{batch.pk}/" in sent.body
+    assert "Results, and a button that tries the failed ones again: " in sent.body
+
+
+def test_results_mail_says_how_many_copies_are_unresolved(administrator: User) -> None:
+    a_batch(administrator, State.SUCCEEDED, State.UNRESOLVED)
+    tasks.continue_work()
+    (sent,) = mail.outbox
+    assert "has ended, but 1 copy is unresolved." in sent.body
+    assert "tries the failed ones again" not in sent.body
 
 
 def test_refused_results_mail_is_retried_later(administrator: User, settings: Settings) -> None:

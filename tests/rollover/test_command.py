@@ -56,7 +56,7 @@ def run(folder: Path, content: str, *arguments: str) -> int:
 def test_all_rows_are_copied(tmp_path: Path, moodle: Moodle, working: None, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.csv"
     assert run(tmp_path, rows(3), "--report", str(report)) == 0
-    assert "All 3 copies are complete." in capsys.readouterr().out
+    assert "All copies succeeded: 3." in capsys.readouterr().out
     assert {job.state for job in DuplicationJob.objects.all()} == {State.SUCCEEDED}
     with report.open(encoding="utf-8-sig", newline="") as file:
         assert [line["state"] for line in csv.DictReader(file)] == ["Succeeded"] * 3
@@ -64,7 +64,7 @@ def test_all_rows_are_copied(tmp_path: Path, moodle: Moodle, working: None, caps
 
 def test_dry_run_only_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, rows(3), "--dry-run") == 0
-    assert "3 rows can be copied. Nothing was started." in capsys.readouterr().out
+    assert "Rows that can be copied: 3. Nothing was started." in capsys.readouterr().out
     assert not DuplicationJob.objects.exists()
     assert not Plan.objects.exists()
 
@@ -90,7 +90,15 @@ def test_failed_copy_ends_the_command_with_1(
 
     monkeypatch.setattr(module, "sleep", fail)
     assert run(tmp_path, rows(2)) == 1
-    assert "0 of 2 copies succeeded." in capsys.readouterr().out
+    assert "Copies that succeeded: 0 of 2." in capsys.readouterr().out
+
+
+def test_start_that_cannot_read_moodle_ends_the_command_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(plan: Plan, deadline: float) -> None:
+        Plan.objects.filter(pk=plan.pk).update(failure="dupdash could not read from Moodle.")
+
+    monkeypatch.setattr(module, "continue_start", fail)
+    assert run(tmp_path, rows(2)) == 1
 
 
 @pytest.mark.parametrize(

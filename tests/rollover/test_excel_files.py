@@ -76,7 +76,7 @@ def test_error_and_formula_without_result_are_problems() -> None:
     (row,) = read(workbook(HEADINGS, [7, "#N/A", '=A2&"-2027"', 8])).rows
     assert [problem.message for problem in row.problems] == [
         "The cell shows the error #N/A.",
-        "The cell is a formula without a stored result. Put the value in its place.",
+        "The cell is a formula without a stored result. Replace the formula with its value.",
     ]
 
 

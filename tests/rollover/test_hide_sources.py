@@ -9,7 +9,7 @@ from django.utils import timezone
 from dupdash.duplication.models import Batch, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
-from dupdash.rollover.batches import undo as undo_batch
+from dupdash.rollover.batches import undo_batch
 from dupdash.rollover.models import SourceState
 from dupdash.rollover.pages.forms import StartForm
 from tests.duplication.support import Moodle, run_dispatched

@@ -106,7 +106,7 @@ def test_too_large_file_and_too_many_rows_are_refused(as_administrator: Client, 
 
 def test_columns_without_effect_are_named(as_administrator: Client, administrator: User) -> None:
     plan = a_plan(f"{HEADINGS},summary\n7,Biology,B-1,8,Text\n", administrator)
-    assert "This column cannot be honoured and has no effect: summary." in text(as_administrator.get(page_of(plan)))
+    assert "dupdash does not know this column and ignores it: summary." in text(as_administrator.get(page_of(plan)))
 
 
 def test_hostile_names_are_shown_as_text(as_administrator: Client, administrator: User) -> None:
@@ -161,6 +161,17 @@ def test_all_rows_with_errors_are_excluded_at_once(as_administrator: Client, adm
     page = text(as_administrator.get(page_of(plan)))
     assert "2 rows selected" in page
     assert "Start 2 copies" in page
+
+
+@pytest.mark.parametrize(("included", "word"), [("0", "excluded"), ("1", "included")])
+def test_message_says_whether_rows_were_excluded_or_included(
+    as_administrator: Client, administrator: User, included: str, word: str
+) -> None:
+    plan = a_plan(f"{HEADINGS}\n4711,Gone,GONE,8\n4712,Gone,GONE2,8", administrator)
+    plan.rows.update(included=included == "0")
+    url = reverse("rollover:include", args=[plan.pk])
+    answer = as_administrator.post(url, {"rows": "errors", "included": included}, follow=True)
+    assert f"2 rows were {word}." in text(answer)
 
 
 def test_exported_list_can_be_read_in_again(as_administrator: Client, administrator: User) -> None:

@@ -65,7 +65,7 @@ def test_courses_are_found_by_a_search(as_administrator: Client) -> None:
 def test_page_says_that_a_search_finds_more_courses_than_it_lists(
     as_administrator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "Only the first 3 were read"
+    said = "dupdash read the first 3 courses that Moodle finds; there may be more."
     assert said not in text(as_administrator.get(url("?q=BIO")))
     monkeypatch.setattr(course_lists, "FOUND_MOST", 3)
     page = text(as_administrator.get(url("?q=BIO")))
@@ -153,13 +153,13 @@ def test_empty_selection_is_reported(as_administrator: Client) -> None:
         ({"rule": "replace"}, "Enter what is to be replaced."),
         ({"rule": "regex", "find": "("}, "This regular expression cannot be used"),
         ({"rule": "regex", "find": "a", "replace": r"\7"}, "names a group"),
-        ({"shortname_template": "{short}"}, "There is no {short}."),
+        ({"shortname_template": "{short}"}, "{short} is not a placeholder."),
         ({"shortname_template": "{shortname}-{term}"}, "Enter the term"),
         ({"target_category": ""}, "Choose a category for the copies."),
         ({"target": "name"}, "Enter the part of the path"),
         ({"dates": "one"}, "Enter the start date"),
         ({"dates": "weeks", "weeks": "0"}, "by how many weeks"),
-        ({"idnumber_template": "{number}"}, "There is no {number}."),
+        ({"idnumber_template": "{number}"}, "{number} is not a placeholder."),
     ],
 )
 def test_inapplicable_rule_is_reported(as_administrator: Client, rules: dict[str, str], said: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from dupdash.sandbox.server import Sandbox
 from scripts.lib.acceptance import cleanup
 from scripts.lib.acceptance.browser import _Reader
-from scripts.lib.acceptance.cleanup import find_leftovers, problems_of, remove, wait_for_unfinished
+from scripts.lib.acceptance.cleanup import delete_courses, find_leftovers, problems_of, wait_for_unfinished
 from scripts.lib.acceptance.comparison import Comparison
 from scripts.lib.acceptance.copies import CopyRequest, Entrance, Job, Outcome
 from scripts.lib.acceptance.moodle import Course, MoodleClient
@@ -121,7 +121,7 @@ def test_copy_of_subsections_has_no_problem(
 
 def test_copy_in_another_category_is_a_problem(client: MoodleClient, request_of: CopyRequest) -> None:
     copy = make_copy(client, request_of, 8)
-    assert list(Comparison(client, 7, ZONE).problems(request_of, copy)) == ["it is in category 8"]
+    assert list(Comparison(client, 7, ZONE).problems(request_of, copy)) == ["it is in category 8, and 7 was requested"]
 
 
 def test_copy_that_is_gone_is_a_problem(client: MoodleClient, request_of: CopyRequest) -> None:
@@ -191,7 +191,7 @@ def test_cleanup_removes_only_the_courses_of_the_run(
     assert f"course {others[1]} (BIO101-2026S1_1) is new" in found
     assert f"course {copy}" not in found
 
-    assert remove(client, leftovers.own) == ()
+    assert delete_courses(client, leftovers.own) == ()
     assert [client.course(id) for id in (copy, twin, named_by_its_job)] == [None] * 3
     assert all(client.course(id) for id in (old, *others, elsewhere))
 

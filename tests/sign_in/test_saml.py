@@ -97,7 +97,7 @@ def is_refused(client: Client, answer: Any, why: str) -> bool:
         (Lies(audience="https://other.example.edu"), "is not a valid audience"),
         (Lies(recipient="https://other.example.edu/acs"), "instead of"),
         (Lies(age=timedelta(hours=1)), "Could not validate timestamp"),
-        (Lies(unasked=True), "nobody asked for this answer"),
+        (Lies(unasked=True), "the answer belongs to no request of dupdash"),
     ],
     ids=["unsigned", "another key", "changed after signing", "another audience", "another recipient", "old", "unasked"],
 )

@@ -1,4 +1,4 @@
-"""Closes batches whose copies have all ended, and emails the results to the requesters."""
+"""Closes batches whose copies have all ended or are unresolved, and emails the results to the requesters."""
 
 import logging
 from datetime import timedelta
@@ -30,7 +30,10 @@ NAMED_MOST = 20
 
 
 def close_ended() -> None:
-    """Close the batches whose copies no longer wait or run."""
+    """Close the batches whose copies have all ended or are unresolved.
+
+    Stores which sources are to be hidden, and when the results are emailed.
+    """
     # A copy may stay unresolved for days, so the batch does not wait for it.
     going_on = DuplicationJob.objects.filter(batch=OuterRef("pk")).exclude(state__in=ENDED_OR_UNRESOLVED)
     now = timezone.now()
@@ -45,9 +48,9 @@ def close_ended() -> None:
 
 
 def note_late_copies() -> None:
-    """Mark sources to be hidden if their copies turned out to be complete after their batch was closed.
+    """Mark sources to be hidden whose copies were unresolved when their batch was closed, and succeeded later.
 
-    Such a copy was unresolved when its batch ended. The requester has the results already, so no second email follows.
+    The requester has the results already, so no second email follows.
     """
     now = timezone.now()
     late = DuplicationJob.objects.filter(
@@ -84,7 +87,7 @@ def _results_mail(batch: Batch, requester: User) -> EmailMessage:
     failed = current_jobs(batch).filter(state=State.FAILED).order_by("batch_row")
     context = {
         "label": isolate(one_line(batch.label)),
-        "totals": totals,
+        "unresolved": totals.by_state[State.UNRESOLVED],
         "states": [(State(state).label, count) for state, count in sorted(totals.by_state.items()) if count],
         "failed": [
             (job.batch_row, isolate(one_line(in_one_language(job.shortname))), explain(job.failure_code).happened)

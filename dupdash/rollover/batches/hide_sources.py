@@ -1,4 +1,4 @@
-"""Hides the sources of a batch from students after the run, and shows them again if the batch is undone."""
+"""Hides the sources of an ended batch from students, and shows them again if the batch is undone."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ UNDER_WAY = (SourceState.WAITING, SourceState.SHOWING)
 
 
 def hides_sources(batch: Batch) -> bool:
-    """Return whether the sources of this batch are to be hidden after the run."""
+    """Return whether the sources of this batch are to be hidden when it has ended, as chosen at its start."""
     return Plan.objects.filter(batch=batch, start_settings__hide_sources=True).exists()
 
 
@@ -38,7 +38,7 @@ def note_sources(batch: Batch) -> None:
 
 
 def show_again(batch: Batch) -> None:
-    """Mark the sources that the batch hid and that no longer have a copy from it, to be shown again."""
+    """Mark sources to be shown again: those that this batch has hidden, and of which it has no copy any more."""
     copied = current_jobs(batch).filter(state=State.SUCCEEDED, course_deleted_at__isnull=True)
     hidden = HiddenSource.objects.filter(batch=batch).exclude(source_id__in=copied.values("source_id"))
     hidden.filter(state=SourceState.WAITING).delete()
@@ -46,9 +46,9 @@ def show_again(batch: Batch) -> None:
 
 
 def continue_hiding(deadline: float) -> None:
-    """Hide and show the marked sources until the deadline. If Moodle does not answer, the rest follows later.
+    """Hide and show the marked sources until the deadline, a time of the monotonic clock.
 
-    ``deadline``: on the monotonic clock.
+    If Moodle cannot be reached, the remaining sources stay marked, and a later call hides and shows them.
     """
     waiting = HiddenSource.objects.filter(state__in=UNDER_WAY)
     if not waiting.exists():
@@ -87,7 +87,7 @@ def is_hiding(batch: Batch) -> bool:
 
 
 def sources_note(batch: Batch) -> str:
-    """Return sentences about which sources are or will be hidden or shown again; "" if the batch hides none."""
+    """Return sentences that say how many sources were or will be hidden or shown again; "" if there are none."""
     counts = Counter(HiddenSource.objects.filter(batch=batch).values_list("state", flat=True))
     return " ".join(_sentences(batch, counts))
 
@@ -96,7 +96,7 @@ def _sentences(batch: Batch, counts: Counter[str]) -> Iterator[str]:
     for state, one, many in (
         (SourceState.WAITING, "1 source will be hidden.", "{:,} sources will be hidden."),
         (SourceState.HIDDEN, "1 source was hidden.", "{:,} sources were hidden."),
-        (SourceState.BEFORE, "1 source was hidden before.", "{:,} sources were hidden before."),
+        (SourceState.BEFORE, "1 source was already hidden.", "{:,} sources were already hidden."),
         (SourceState.KEPT, "1 source could not be hidden.", "{:,} sources could not be hidden."),
         (SourceState.SHOWING, "1 source will be shown again.", "{:,} sources will be shown again."),
         (SourceState.SHOWN, "1 source was shown again.", "{:,} sources were shown again."),

@@ -76,10 +76,10 @@ def share_done(batch: Batch, totals: Totals) -> float:
 
 
 def time_left(batch: Batch, totals: Totals) -> timedelta | None:
-    """Return how long the unfinished copies will probably take, or None if this is unknown.
+    """Return how long the unfinished copies will probably take. None: the batch is paused, or nothing is known.
 
-    Once several copies are finished, the estimate uses the pace of the batch; before that, the durations of earlier
-    jobs.
+    After ENOUGH_FINISHED copies have succeeded, the estimate uses the pace of the batch; before that, the durations of
+    earlier jobs.
     """
     if not totals.unfinished:
         return timedelta(0)
@@ -96,7 +96,10 @@ def time_left(batch: Batch, totals: Totals) -> timedelta | None:
 
 
 def expected_duration(sources: Iterable[int]) -> timedelta | None:
-    """Estimate how long copying these sources takes, from earlier copies. Returns None if there are none."""
+    """Estimate how long copying these sources takes, from earlier copies of any source.
+
+    Returns None if there are no earlier copies, or no sources.
+    """
     sources = list(sources)
     finished = (
         DuplicationJob.objects.filter(

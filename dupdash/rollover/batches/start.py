@@ -17,7 +17,7 @@ from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.checks.plans import check_unchecked_rows
 from dupdash.rollover.models import Level, Plan, PlanState
 
-CHANGED = "Nothing was started. Rows that had no problems have some now; see below."
+CHANGED = "Nothing was started, because rows that had no errors have errors now."
 
 
 class CannotStart(Exception):
@@ -25,7 +25,7 @@ class CannotStart(Exception):
 
 
 def request_start(plan: Plan, how: StartSettings) -> None:
-    """Have a worker check the rows of the plan once more and then start it. Raises CannotStart."""
+    """Store that the plan is to be started, and how. ``continue_start`` then does it. Raises CannotStart."""
     if refusal := why_not(plan):
         raise CannotStart(refusal)
     changes = {"state": PlanState.STARTING, "start_settings": msgspec.to_builtins(how), "failure": ""}
@@ -54,9 +54,9 @@ def why_not(plan: Plan) -> str:
 
 
 def continue_start(plan: Plan, deadline: float) -> None:
-    """Continue checking the rows until the deadline. If all are checked without errors, create the batch.
+    """Continue checking the rows until the deadline, a time of the monotonic clock; then create the batch.
 
-    If the batch cannot be created, the plan can be changed again, and shows why. ``deadline``: on the monotonic clock.
+    If a row has an error or the batch cannot be created, the plan can be changed again, and its ``failure`` says why.
     """
     try:
         if not check_unchecked_rows(plan, deadline):

@@ -1,4 +1,4 @@
-"""Stores what the owner chooses when a plan is started: start time, window, priority, email and hidden sources."""
+"""Defines what a person chooses to start a plan: start time, window, priority, email and hidden sources."""
 
 from dataclasses import dataclass
 from datetime import datetime, time

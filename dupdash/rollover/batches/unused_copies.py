@@ -22,7 +22,7 @@ class Gone(Exception):
 
 
 def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
-    """Raise Kept unless the job certainly made this copy and nobody has changed it since.
+    """Raise Kept unless the job certainly made this copy, and nobody has changed or used the copy since.
 
     Raises Gone if the copy is no longer in Moodle, and MoodleError if Moodle does not answer.
     """
@@ -55,13 +55,13 @@ def _require_same_settings(job: DuplicationJob, course: Course) -> None:
 def _require_same_contents(job: DuplicationJob, course: Course, client: MoodleClient) -> None:
     report = job.verification
     if report is None or why_not_verified(report):
-        raise Kept("This copy was not compared with its source, so changes cannot be noticed.")
+        raise Kept("This copy was not compared with its source, so dupdash cannot tell whether it was changed.")
     now = client.contents(course.id)
     if now.activities != report["activities"]["copy"]:
-        raise Kept(f"The copy had {report['activities']['copy']} activities and has {now.activities} by now.")
+        raise Kept(f"Number of activities in the copy: {report['activities']['copy']} at first, {now.activities} now.")
     # Moodle creates the first section of a course when somebody opens the course.
     if now.section_count > max(1, report["sections"]["copy"]):
-        raise Kept(f"The copy had {report['sections']['copy']} sections and has {now.section_count} by now.")
+        raise Kept(f"Number of sections in the copy: {report['sections']['copy']} at first, {now.section_count} now.")
 
 
 def _require_no_new_people(job: DuplicationJob, course: Course, client: MoodleClient) -> None:
@@ -69,16 +69,17 @@ def _require_no_new_people(job: DuplicationJob, course: Course, client: MoodleCl
     if not enrolled:
         return
     if not job.options.get("users"):
-        raise Kept(_people(len(enrolled), "enrolled"))
+        raise Kept(_people(len(enrolled), "is enrolled.", "are enrolled."))
     ended = job.finished_at.timestamp() if job.finished_at else 0
     visitors = [person for person in enrolled if person.last_access > ended]
     if visitors:
-        raise Kept(_people(len(visitors), "at work in it"))
+        raise Kept(_people(len(visitors), "has opened the copy.", "have opened the copy."))
     copied = {person.id for person in client.participants(job.source_id)}
     new = [person for person in enrolled if person.id not in copied]
     if new:
-        raise Kept(_people(len(new), "enrolled, but not in the source"))
+        also = "enrolled, but not in the source."
+        raise Kept(_people(len(new), f"is {also}", f"are {also}"))
 
 
-def _people(count: int, what: str) -> str:
-    return f"1 person is {what}." if count == 1 else f"{count} people are {what}."
+def _people(count: int, one: str, many: str) -> str:
+    return f"1 person {one}" if count == 1 else f"{count:,} people {many}"

@@ -8,7 +8,7 @@ from dupdash.duplication.request import as_id
 from dupdash.moodle.records import Category
 
 # The maximum number of categories with a similar name that an error message suggests.
-PROPOSED = 3
+PROPOSED_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Place:
 
 
 class CategoryNotFound(Exception):
-    """No category matches, or more than one. The message says what to do."""
+    """No category matches, or more than one. The message tells a person why."""
 
 
 class Categories:
@@ -56,7 +56,7 @@ class Categories:
         if found:
             return _only(found, "")
         alike = self._by_name.get(_comparable(text.rpartition("/")[2]), [])
-        proposed = "".join(f" There is “{place.path}” (id {place.category.id})." for place in alike[:PROPOSED])
+        proposed = "".join(f" There is “{place.path}” (id {place.category.id})." for place in alike[:PROPOSED_MOST])
         raise CategoryNotFound(f"Moodle has no category “{text}”.{proposed}")
 
 
@@ -65,7 +65,7 @@ def _only(found: list[Place], missing: str) -> Place:
         raise CategoryNotFound(missing)
     if len(found) > 1:
         ids = ", ".join(str(place.category.id) for place in found)
-        raise CategoryNotFound(f"Several categories have this name. Use one of their ids: {ids}.")
+        raise CategoryNotFound(f"Several categories match. Use one of their ids: {ids}.")
     return found[0]
 
 

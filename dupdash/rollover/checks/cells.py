@@ -30,7 +30,7 @@ class Cells:
 
 
 def read_cells(values: Mapping[str, str], default_options: Mapping[str, int], *, visible: bool) -> Cells:
-    """Parse all cells of a row except source, names and category.
+    """Parse all cells of a row except source, names, ID number and category.
 
     ``default_options``, ``visible``: the values of the plan for empty cells.
     """

@@ -22,9 +22,10 @@ NONE = Conflict("", None)
 
 
 def refresh_conflicts(plan: Plan) -> None:
-    """Set ``conflict_row`` and ``conflict_column`` of every included row.
+    """Store for each row which other included row requests the same short name or ID number.
 
-    Call this after rows were checked, corrected, excluded or included.
+    Excluded rows have no conflict. A conflict changes the row's ``level``, too. Call this after rows were checked,
+    corrected, excluded or included.
     """
     included = plan.rows.filter(included=True)
     conflicts = _conflicts("idnumber", included.values_list("number", "idnumber_key"))

@@ -1,4 +1,4 @@
-"""Finds out whether the sources of a plan were already copied to the same term."""
+"""Finds out whether a source was already copied to the term, or into the category, that a row requests."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ class EarlierCopies:
             self._by_source.setdefault(job.source_id, []).append(job)
 
     def of(self, request: DuplicationRequest) -> DuplicationJob | None:
-        """Return the latest copy of this source to the same term; None if there is none.
+        """Return the latest copy of the requested source to the requested term or category; None if there is none.
 
         Only the latest COMPARED_MOST copies are compared.
         """

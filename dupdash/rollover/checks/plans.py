@@ -18,7 +18,7 @@ FOUND_OUT = ["included", "problems", "warnings", "shortname_key", "idnumber_key"
 
 
 def check_unchecked_rows(plan: Plan, deadline: float) -> bool:
-    """Check the rows that were not checked yet. Returns True when all rows are checked.
+    """Check the rows that were not checked yet. Returns whether all rows are checked now.
 
     ``deadline`` is a time of the monotonic clock. Raises MoodleError if Moodle does not answer.
     """

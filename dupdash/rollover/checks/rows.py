@@ -52,7 +52,7 @@ class RowResult:
 def check_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
     """Check these rows and set the results in them, without saving the rows.
 
-    Raises NotSent and ConfigurationFault if Moodle cannot be reached at all.
+    Raises MoodleError if Moodle cannot be reached, or if the categories cannot be read.
     """
     _load(rows, client)
     categories = Categories(client.categories())

@@ -1,4 +1,4 @@
-"""Shows the page of a batch, and pauses, resumes, cancels and retries its copies."""
+"""Shows the page of a batch; pauses, resumes and changes the batch, and cancels and retries its copies."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +47,7 @@ VIEWS: dict[str, tuple[str, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Summary:
-    """The part of the page that is polled."""
+    """The values of the part of the page that is polled."""
 
     percent: int
     # The state of the bar.
@@ -57,7 +57,7 @@ class Summary:
     tabs: tuple[Tab, ...]
     time_left: str
     note: str
-    # A sentence about the sources that are hidden after the run.
+    # Sentences about the sources that are hidden when the batch has ended, or "".
     sources: str
     # Whether each action is possible now.
     can_cancel: bool
@@ -115,7 +115,9 @@ def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
 @require_POST
 def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.pause(batch, actor=request.user)
-    messages.success(request, "The batch is paused. Copies that Moodle has begun are finished; no other copy starts.")
+    messages.success(
+        request, "The batch is paused. Moodle finishes the copies that it has begun. No other copy starts."
+    )
     return see_other("rollover:batch", batch.pk)
 
 
@@ -152,7 +154,7 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
         )
     cancelled = batch_actions.cancel_waiting(batch, actor=request.user)
     words = "1 copy was" if cancelled == 1 else f"{cancelled:,} copies were"
-    messages.success(request, f"{words} cancelled. Copies that Moodle has begun are finished.")
+    messages.success(request, f"{words} cancelled. Moodle finishes the copies that it has begun.")
     return see_other("rollover:batch", batch.pk)
 
 
@@ -160,7 +162,7 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 @managers_only
 @require_POST
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
-    """Retry the failed copies. Each gets a new job with the same names."""
+    """Retry the failed copies, at most CHANGES_MOST of them. Each copy gets a new job with the same names."""
     failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
     chosen = list(failed[: bulk_changes.CHANGES_MOST])
     result = bulk_changes.do(chosen, Action.RETRY, request.user)

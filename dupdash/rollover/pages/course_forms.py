@@ -18,7 +18,9 @@ WEEKS_MOST = 520
 
 
 class ChooseForm(forms.Form):
-    category = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, label="Category, with all below it")
+    category = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=None, label="Category and its subcategories"
+    )
     q = forms.CharField(required=False, max_length=200, label="Or search for")
 
     def __init__(self, *arguments: Any, all_categories: tuple[Category, ...], **more: Any) -> None:

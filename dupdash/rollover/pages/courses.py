@@ -107,7 +107,7 @@ def _make_plan(
         rules.target_rule,
         rules.date_rule,
         all_categories,
-        name=f"{len(found)} courses from Moodle",
+        name="1 course from Moodle" if len(found) == 1 else f"{len(found)} courses from Moodle",
         owner=request.user,
         options=rules.chosen_options,
     )

@@ -27,7 +27,7 @@ ALWAYS = (SOURCE, "fullname", "shortname", "category")
 
 
 class PresetChoiceForm(forms.Form):
-    """The field for the preset whose options the copies of a plan have."""
+    """A form with a field for the preset. Its options are those of the copies of a plan."""
 
     preset = forms.ModelChoiceField(
         OptionPreset.objects.all(),
@@ -180,9 +180,9 @@ class StartForm(WindowForm):
 
     hide_sources = forms.BooleanField(
         required=False,
-        label="Hide the sources when all copies have ended",
-        help_text="dupdash hides only sources whose copies are all complete. If the batch is undone, they are "
-        "shown again.",
+        label="Hide the sources from students when all copies have ended",
+        help_text="dupdash hides only sources whose copies are all complete. If you undo the batch, dupdash shows the "
+        "sources of deleted copies again.",
     )
 
     field_order = ("start", "not_before", "window_start", "window_end", "priority", "mail_results", "hide_sources")
@@ -191,7 +191,7 @@ class StartForm(WindowForm):
         super().__init__(*arguments, **more)
         if not MoodleHealth.current().may_update:
             self.fields["hide_sources"].disabled = True
-            self.fields["hide_sources"].help_text = f"dupdash’s token in Moodle may not call {UPDATE}."
+            self.fields["hide_sources"].help_text = f"Not possible: dupdash’s token in Moodle may not call {UPDATE}."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

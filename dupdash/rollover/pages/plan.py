@@ -87,14 +87,14 @@ def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     if deleted:
         messages.success(request, "The list was discarded. Nothing was copied.")
     else:
-        messages.error(request, "This list is being started, so it cannot be discarded.")
+        messages.error(request, "This list is being started or was started, so it cannot be discarded.")
     return see_other("rollover:list")
 
 
 @with_plan
 @require_safe
 def export(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """Export the rows with their problems as CSV, to be corrected in a spreadsheet and uploaded again."""
+    """Export the included rows with their problems and warnings as CSV, to be corrected and uploaded again."""
     headings: list[str] = list(plan.headings)
     added = {column for values in plan.rows.values_list("values", flat=True) for column in values} - set(headings)
     headings += sorted(added)

@@ -61,7 +61,12 @@ def upload(request: PersonRequest) -> HttpResponse:
             tasks.ask_for_work()
             messages.success(request, "The file was read. Nothing is copied until you start the list.")
             return see_other("rollover:plan", plan.pk)
-    context = {"form": form, "rows_most": settings.ROLLOVER_ROWS, "mib_most": settings.ROLLOVER_FILE_MIB}
+    context = {
+        "form": form,
+        "rows_most": settings.ROLLOVER_ROWS,
+        "mib_most": settings.ROLLOVER_FILE_MIB,
+        "time_zone": settings.TIME_ZONE,
+    }
     return render(request, "rollover/upload.html", context, status=422 if request.method == "POST" else 200)
 
 

@@ -29,7 +29,7 @@ VIEWS = (
 
 @dataclass(frozen=True)
 class Remark:
-    """A problem or warning of a row, with the label of its column and a link to the job that causes it."""
+    """A problem or warning of a row, with the label of its column and the URL of the job that causes it, or ""."""
 
     label: str
     message: str

@@ -15,7 +15,7 @@ from dupdash.web.csv_files import csv_lines, csv_response
 
 RESULT = ("row", "state", "old id", "new id", "link", "error")
 WITHOUT_PLAN = ("source", "fullname", "shortname", "category")
-AT_A_TIME = 500
+JOBS_AT_ONCE = 500
 
 
 def results_response(batch: Batch, *, raw: bool) -> StreamingHttpResponse:
@@ -41,7 +41,7 @@ def _table(batch: Batch, *, raw: bool) -> tuple[list[str], Iterator[list[str]]]:
 def _rows(batch: Batch, plan: Plan | None, headings: list[str], *, raw: bool) -> Iterator[list[str]]:
     rows = {row.number: row for row in plan.rows.filter(included=True)} if plan else {}
     health = MoodleHealth.current()
-    for job in current_jobs(batch).order_by("batch_row", "pk").iterator(chunk_size=AT_A_TIME):
+    for job in current_jobs(batch).order_by("batch_row", "pk").iterator(chunk_size=JOBS_AT_ONCE):
         row = rows.get(-1 if job.batch_row is None else job.batch_row)
         if row is None:
             cells = [str(job.source_id), job.fullname, job.shortname, str(job.category_id)]

@@ -22,7 +22,7 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.presentation.error_messages import words_of_error
 from dupdash.web.responses import PersonRequest, SeeOther, no_store, see_other
 
-NOT_NOW = "The rows are being checked, or were started. They cannot be changed now."
+NOT_NOW = "The rows cannot be changed now: they are being checked, or the list was started."
 
 
 @with_plan
@@ -54,7 +54,7 @@ def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
 @with_plan
 @require_POST
 def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """Exclude a row or all rows with errors, or include a row again."""
+    """Exclude a row or all rows with errors, or include them again."""
     if plan.state != PlanState.CHECKED:
         messages.error(request, NOT_NOW)
         return see_other("rollover:plan", plan.pk)
@@ -67,7 +67,7 @@ def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     changed = rows.update(included=included)
     refresh_conflicts(plan)
     if changed > 1 and not request.htmx:
-        messages.success(request, f"{changed:,} rows were excluded.")
+        messages.success(request, f"{changed:,} rows were {'included' if included else 'excluded'}.")
     return _changed(request, plan)
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, register_converter
 
-from dupdash.rollover.pages import batch, courses, plan, plans, rows, undo
+from dupdash.rollover.pages import batch, courses, plan, plans, rows, undo_batch
 from dupdash.web.converters import JobId
 from dupdash.web.decorators import private_path
 
@@ -31,8 +31,10 @@ urlpatterns: list[URLPattern] = [
     private_path("batches/<hex_id:batch_id>/settings/", batch.change, name="change"),
     private_path("batches/<hex_id:batch_id>/cancel/", batch.cancel, name="cancel"),
     private_path("batches/<hex_id:batch_id>/retry/", batch.retry, name="retry"),
-    private_path("batches/<hex_id:batch_id>/undo/", undo.begin, name="begin_undo"),
-    private_path("batches/<hex_id:batch_id>/undo/<hex_id:undo_id>/", undo.undo, name="undo"),
-    private_path("batches/<hex_id:batch_id>/undo/<hex_id:undo_id>/progress/", undo.undo_progress, name="undo_progress"),
-    private_path("batches/<hex_id:batch_id>/undo/<hex_id:undo_id>/confirm/", undo.confirm_undo, name="confirm_undo"),
+    private_path("batches/<hex_id:batch_id>/undo/", undo_batch.begin, name="begin_undo"),
+    private_path("batches/<hex_id:batch_id>/undo/<hex_id:undo_id>/", undo_batch.undo, name="undo"),
+    private_path(
+        "batches/<hex_id:batch_id>/undo/<hex_id:undo_id>/progress/", undo_batch.progress, name="undo_progress"
+    ),
+    private_path("batches/<hex_id:batch_id>/undo/<hex_id:undo_id>/confirm/", undo_batch.confirm, name="confirm_undo"),
 ]

@@ -67,7 +67,7 @@ def read_date(text: str, zone: ZoneInfo) -> date:
         message = "Write only the date: a copy keeps the time of day that its source has."
         raise UnclearValue(f"“{text}” has a time of day. {message}")
     if not readings:
-        raise UnclearValue(f"“{text}” is not a date. {EXAMPLE}.")
+        raise UnclearValue(f"“{text}” is not a date from {EARLIEST_YEAR} to {LATEST_YEAR}. {EXAMPLE}.")
     if len(readings) > 1:
         both = " or ".join(_in_words(day) for day in readings)
         raise UnclearValue(f"“{text}” can be read as {both}. {EXAMPLE}.")
@@ -75,7 +75,10 @@ def read_date(text: str, zone: ZoneInfo) -> date:
 
 
 def read_moment(text: str, zone: ZoneInfo) -> datetime:
-    """Parse a date with a time of day in ``zone``. Without a time it is midnight. Raises UnclearValue."""
+    """Parse a date with a time of day in ``zone``, and return it in UTC. Midnight if there is no time of day.
+
+    Raises UnclearValue.
+    """
     text = " ".join(text.split())
     if _TIMESTAMP.fullmatch(text):
         return datetime.fromtimestamp(int(text), UTC)
@@ -116,7 +119,7 @@ def _in_zone(local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _readings(text: str) -> Iterator[date]:
-    """Return every date that a text may mean."""
+    """Yield every date that a text can mean."""
     if (numbers := _NUMBERS.fullmatch(text)) is not None:
         first, separator, second, third = numbers.groups()
         yield from _of_numbers(first, separator, second, third)

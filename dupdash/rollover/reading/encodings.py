@@ -18,7 +18,7 @@ _LOOKED_AT = 2000
 
 
 class Undecodable(Exception):
-    """A byte is invalid in every encoding. ``before``: the text before the byte. ``tried``: the encodings' names."""
+    """A byte is invalid in each encoding that was tried. ``before``: the text before it. ``tried``: their names."""
 
     def __init__(self, byte: int, before: str, tried: list[str]) -> None:
         self.byte, self.before, self.tried = byte, before, tried

@@ -1,4 +1,4 @@
-"""Reads Excel workbooks (XLSX) with openpyxl. Codes stay text; dates, errors and formulas are marked as such."""
+"""Reads Excel workbooks (XLSX) with openpyxl. Every cell becomes text, and ``CellKind`` says how it was stored."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from dupdash.rollover.reading.errors import UnreadableFile
-from dupdash.rollover.reading.raw_rows import Cell, Origin, Record, Records
+from dupdash.rollover.reading.raw_rows import Cell, CellKind, Record, Records
 
 ZIP_START = b"PK\x03\x04"
 # The first bytes of .xls files, and of .xlsx files with a password.
@@ -100,7 +100,7 @@ def _rows(sheet: Any, formulas: set[tuple[int, int]] | None) -> Iterator[Record]
                 cells = [_cell(cell) for cell in row]
                 for place, cell in enumerate(cells, start=1):
                     if formulas and not cell.text and (number, place) in formulas:
-                        cells[place - 1] = Cell("(formula)", Origin.FORMULA)
+                        cells[place - 1] = Cell("(formula)", CellKind.FORMULA)
                 yield Record(number, cells)
     except Exception as error:
         # openpyxl parses the rows only while they are iterated.
@@ -112,14 +112,14 @@ def _cell(cell: Any) -> Cell:
     if value is None:
         return EMPTY
     if isinstance(value, str):
-        return Cell(value, Origin.ERROR if cell.data_type == "e" else Origin.TEXT)
+        return Cell(value, CellKind.ERROR if cell.data_type == "e" else CellKind.TEXT)
     if isinstance(value, bool):
-        return Cell("1" if value else "0", Origin.NUMBER)
+        return Cell("1" if value else "0", CellKind.NUMBER)
     if isinstance(value, datetime):
         midnight = value.time() == time.min
-        return Cell(value.strftime("%Y-%m-%d") if midnight else value.isoformat(" ", "minutes"), Origin.DATE)
+        return Cell(value.strftime("%Y-%m-%d") if midnight else value.isoformat(" ", "minutes"), CellKind.DATE)
     if isinstance(value, date | time | timedelta):
-        return Cell(str(value), Origin.DATE)
+        return Cell(str(value), CellKind.DATE)
     return _number(value, str(cell.number_format or ""))
 
 
@@ -130,7 +130,7 @@ def _number(value: float, shown_as: str) -> Cell:
     if _ZEROS.fullmatch(shown_as) and whole and value >= 0:
         text = text.zfill(len(shown_as))
     exponent = "E+" in shown_as.upper() or "e" in text
-    return Cell(text, Origin.EXPONENT if exponent else Origin.NUMBER)
+    return Cell(text, CellKind.EXPONENT if exponent else CellKind.NUMBER)
 
 
 EMPTY = Cell("")

@@ -1,7 +1,7 @@
 """Adds an apostrophe to cells that a spreadsheet would run as a formula, and removes it when a file is read again.
 
-A cell that begins with apostrophes and then like a formula gets one more apostrophe. Otherwise ``restore`` could not
-tell whether the apostrophe was added or belongs to the text.
+A text that has apostrophes before such a formula gets one more apostrophe. Otherwise ``restore`` could not tell whether
+an apostrophe was added or belongs to the text.
 """
 
 import re

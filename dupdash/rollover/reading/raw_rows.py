@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Origin(Enum):
-    """The kind of cell that a value comes from, where the kind can change the meaning of the value."""
+class CellKind(Enum):
+    """How a spreadsheet stored a cell: as text, number, date and so on.
+
+    The number in a cell may not be what the person typed: 3E5 becomes 300000.
+    """
 
     TEXT = auto()
     NUMBER = auto()
@@ -21,7 +24,7 @@ class Origin(Enum):
 @dataclass(frozen=True, slots=True)
 class Cell:
     text: str
-    origin: Origin = Origin.TEXT
+    kind: CellKind = CellKind.TEXT
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Records:
-    """All records of a file. ``kind``: how the file was read, as text. ``notes``: what was left out."""
+    """All records of a file. ``notes``: sentences about what was not read.
+
+    ``kind``: a description of the file format for people, for example "Excel workbook, sheet “Copies”".
+    """
 
     rows: Iterator[Record]
     kind: str

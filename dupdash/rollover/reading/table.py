@@ -9,7 +9,7 @@ from dupdash.rollover.reading.csv_files import read_delimited
 from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.excel_files import OLE_START, ZIP_START, read_workbook
 from dupdash.rollover.reading.formula_protection import restore
-from dupdash.rollover.reading.raw_rows import Cell, Origin, Record, Records
+from dupdash.rollover.reading.raw_rows import Cell, CellKind, Record, Records
 
 # The longest cell that is accepted. No name, code or date is longer.
 CELL_LONGEST = 4000
@@ -43,7 +43,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The content of a file. ``kind``: how the file was read, as text. ``notes``: sentences about what was left out."""
+    """The content of a file. ``notes``: sentences about what was not read.
+
+    ``kind``: a description of the file format for people, for example "Excel workbook, sheet “Copies”".
+    """
 
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
@@ -122,8 +125,8 @@ def _row(record: Record, headings: tuple[Heading, ...]) -> Row:
             others[heading.text] = text
     if any(cell.text.strip() for cell in cells[len(headings) :]):
         message = (
-            "The row has more cells than there are headings. "
-            "Put quotation marks around cells that contain the delimiter."
+            "The row has more cells than there are headings. Add the missing headings. In a CSV file, put quotation "
+            "marks around cells that contain the delimiter."
         )
         problems.append(CellProblem("", message))
     return Row(record.number, values, others, tuple(problems))
@@ -138,19 +141,18 @@ def _problems_of(cell: Cell, column: Column) -> list[CellProblem]:
     A problem is an error, a formula without a result, or a code that the spreadsheet program turned into a date or a
     number.
     """
-    match cell.origin:
-        case Origin.ERROR:
+    match cell.kind:
+        case CellKind.ERROR:
             return [CellProblem(column.name, f"The cell shows the error {cell.text}.")]
-        case Origin.FORMULA:
-            return [
-                CellProblem(column.name, "The cell is a formula without a stored result. Put the value in its place.")
-            ]
-        case Origin.DATE if column.kind in (Kind.TEXT, Kind.FLAG):
+        case CellKind.FORMULA:
+            message = "The cell is a formula without a stored result. Replace the formula with its value."
+            return [CellProblem(column.name, message)]
+        case CellKind.DATE if column.kind in (Kind.TEXT, Kind.FLAG):
             message = (
                 f"The spreadsheet contains the date {cell.text} here. If you typed a code such as 1-2, the spreadsheet"
             )
             return [CellProblem(column.name, f"{message} changed it. {_CHANGED}")]
-        case Origin.EXPONENT if column.kind is Kind.TEXT:
+        case CellKind.EXPONENT if column.kind is Kind.TEXT:
             message = (
                 f"The spreadsheet contains the number {cell.text} here. "
                 "If you typed a code such as 3E5, the spreadsheet"
@@ -168,8 +170,11 @@ def _left_out(headings: Iterable[Heading]) -> list[str]:
     if not unknown:
         return []
     if len(unknown) == 1:
-        return [f"This column cannot be honoured and has no effect: {unknown[0]}."]
-    return [f"These columns cannot be honoured and have no effect: {', '.join(unknown)}."]
+        return [f"dupdash does not know this column and ignores it: {unknown[0]}. If you need it, correct its heading."]
+    return [
+        f"dupdash does not know these columns and ignores them: {', '.join(unknown)}. If you need one of them, correct "
+        "its heading."
+    ]
 
 
 __all__ = ["CellProblem", "Heading", "Records", "Row", "Table", "UnreadableFile", "read_table"]

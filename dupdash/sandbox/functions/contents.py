@@ -74,7 +74,7 @@ def _open_shell(call: Call, course: Course) -> None:
 
 
 def _sees(call: Call, course: Course, module: Module, everything: bool) -> bool:
-    """Return whether the account sees an activity. Moodle omits it without its ``view`` capability (measured)."""
+    """Return whether the account sees an activity. Without its ``view`` capability, Moodle omits it (measured)."""
     if not (everything or module.visible):
         return False
     view = "viewpage" if module.modname == "wiki" else "view"

@@ -147,7 +147,7 @@ def _check_names(call: Call, duplications: PluginDuplications, params: dict[str,
 
 
 def _visible_row(call: Call) -> Row:
-    """Return the row of a duplication. Another account's duplication counts as unknown unless this account sees all."""
+    """Return the row of a duplication. Raises Moodle's error if there is none that this account sees."""
     row = _duplications(call).row(call.params["duplicateid"])
     if row is None or not (row.userid == call.user.id or call.user.sees_everything):
         raise missing_record("local_asyncduplicate")

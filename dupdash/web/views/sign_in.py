@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 
 from dupdash.accounts.attempt_limits import Admission
-from dupdash.accounts.offered_sign_in import offered_name, used_single_sign_on
+from dupdash.accounts.sign_in_provider import provider_name, used_single_sign_on
 from dupdash.web import kept_form
 from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.responses import see_other
@@ -66,7 +66,7 @@ def _takes_passwords() -> bool:
 
 
 def _single_sign_on(request: HttpRequest, wanted: str) -> dict[str, str]:
-    name = offered_name()
+    name = provider_name()
     if not name:
         return {}
     signed_out = SIGNED_OUT_OF_SSO in request.GET and not request.user.is_authenticated

@@ -75,17 +75,17 @@ def problems_of(leftovers: Leftovers, requests: Iterable[CopyRequest], jobs: dic
     for course in leftovers.own:
         if course.id not in results and course.shortname not in under_way:
             yield f"left behind: course {course.id} ({course.shortname}), which no succeeded job names"
-    asked_for = {request.stored_shortname for request in requests}
-    for shortname in sorted(set(made) - asked_for):
-        yield f"a course has the short name {shortname}, which nobody asked for"
+    requested = {request.stored_shortname for request in requests}
+    for shortname in sorted(set(made) - requested):
+        yield f"a course has the short name {shortname}, which nobody requested"
     for course in leftovers.unknown:
         yield (
             f"course {course.id} ({course.shortname}) is new and may have been left behind by a copy. It may also be "
-            "somebody else's, and was not removed"
+            "somebody else's, and was not deleted"
         )
 
 
-def remove(client: MoodleClient, courses: Iterable[Course]) -> tuple[Course, ...]:
+def delete_courses(client: MoodleClient, courses: Iterable[Course]) -> tuple[Course, ...]:
     """Delete these courses. Returns those that still exist."""
     courses = tuple(courses)
     client.delete([course.id for course in courses])

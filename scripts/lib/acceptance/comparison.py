@@ -78,11 +78,11 @@ class Comparison:
 
     def _names_and_place(self, request: CopyRequest, course: Course) -> Iterator[str]:
         if course.shortname != request.stored_shortname:
-            yield f"the short name is {course.shortname!r}, and {request.stored_shortname!r} was asked for"
+            yield f"the short name is {course.shortname!r}, and {request.stored_shortname!r} was requested"
         if course.fullname != request.stored_fullname:
-            yield f"the full name is {course.fullname!r}, and {request.stored_fullname!r} was asked for"
+            yield f"the full name is {course.fullname!r}, and {request.stored_fullname!r} was requested"
         if course.category != self._category:
-            yield f"it is in category {course.category}"
+            yield f"it is in category {course.category}, and {self._category} was requested"
         if course.visible != request.visible:
             yield "students can see it" if course.visible else "students cannot see it"
 

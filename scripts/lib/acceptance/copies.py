@@ -96,7 +96,7 @@ class Job:
         return sum(self._seconds_in(RUNNING)[-1:]) + self.checking_seconds
 
     def _seconds_in(self, state: str) -> list[float]:
-        """Return how long the job was in this state, for each time it entered and left the state."""
+        """Return the seconds that the job spent in this state, one number for each time it entered the state."""
         stays, entered = [], None
         for event in self.events:
             if event.to_state == state and entered is None:

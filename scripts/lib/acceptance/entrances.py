@@ -42,7 +42,7 @@ class Dupdash:
         self.waiting_commands: dict[str, ManagedProcess] = {}
 
     def ask(self, request: CopyRequest, *, wait: bool = False) -> None:
-        """Request a copy. ``wait``: a command runs until its copy has ended.
+        """Request a copy. ``wait``: whether a command stays in the background until its copy has ended.
 
         Raises Refused with dupdash's reason.
         """

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..cli import UsageError, say, step
-from ..installation import RUNTIME, VAR, install
 from ..processes import Failed, ProcessGroup, Stopped
 from ..services import Installation, free_port, start_sandbox
-from .cleanup import find_leftovers, problems_of, remove, wait_for_unfinished
+from ..virtual_environment import RUNTIME, VAR, install
+from .cleanup import delete_courses, find_leftovers, problems_of, wait_for_unfinished
 from .copies import ENDED, UNRESOLVED
 from .jobs import read_jobs
 from .moodle import Course, MoodleClient, MoodleFault
@@ -109,24 +109,24 @@ def _clean_up(
     sources: list[Course],
     installation: Installation,
 ) -> list[str]:
-    """Delete the copies of this run. Returns the unexpected courses."""
+    """Delete the copies of this run. Returns the problems, for example unexpected courses."""
     found = []
     try:
         jobs = read_jobs(installation.database) if run.outcomes else {}
         unfinished = [job for job in jobs.values() if job.sent and (job.state not in ENDED or job.state == UNRESOLVED)]
         if unfinished:
-            step("Cleanup", f"waiting for {len(unfinished)} copies that Moodle may still be making")
+            step("Cleanup", f"waiting for copies that Moodle may still be making: {len(unfinished)}")
         if missing := wait_for_unfinished(client, unfinished):
             found.append(
-                f"{missing} copies may still appear in category {site.category}: remove what begins with {prefix}"
+                f"copies that may still appear in category {site.category}: {missing}. Delete what begins with {prefix}"
             )
         leftovers = find_leftovers(client, site.category, prefix, before, jobs.values(), sources)
         found += problems_of(leftovers, [outcome.request for outcome in run.outcomes], jobs)
-        step("Cleanup", f"removing {len(leftovers.own)} courses")
-        for course in remove(client, leftovers.own):
-            found.append(f"course {course.id} ({course.shortname}) could not be removed")
+        step("Cleanup", f"deleting courses: {len(leftovers.own)}")
+        for course in delete_courses(client, leftovers.own):
+            found.append(f"course {course.id} ({course.shortname}) could not be deleted")
     except MoodleFault as fault:
-        found.append(f"the copies could not be removed: {fault}. Remove what begins with {prefix}")
+        found.append(f"the copies could not be deleted: {fault}. Delete what begins with {prefix}")
     return found
 
 
@@ -140,4 +140,4 @@ def _report(run: Run, seconds: float) -> None:
         say(f"Note: {note}.")
     for problem in (*problems(run.outcomes), *(f"whole run: {problem}" for problem in run.problems)):
         say(f"PROBLEM: {problem}")
-    say(f"{_count(run)} problems in {seconds:.0f} s.")
+    say(f"Problems: {_count(run)}. Duration: {seconds:.0f} s.")

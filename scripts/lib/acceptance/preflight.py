@@ -56,7 +56,7 @@ def _check_functions(url: str, token: str, name: str, needed: tuple[str, ...]) -
 
 
 def _not_seen(site: Site, sources: list[Course]) -> Iterator[str]:
-    """Return the activities that the account of dupdash cannot see, and so cannot verify in a copy."""
+    """Yield a sentence for each kind of activities that the account of dupdash cannot see, and so cannot verify."""
     everything, dupdash = MoodleClient(site.url, site.own_token), MoodleClient(site.url, site.token)
     hidden: Counter[str] = Counter()
     for source in sources:

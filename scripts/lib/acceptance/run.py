@@ -43,7 +43,7 @@ class Run:
             if not self._time_is_over:
                 self._run_stage(stage, children, token)
         if skipped := self._not_asked_for(stages):
-            self.problems.append(f"{skipped} copies were not asked for: the time of the run was over")
+            self.problems.append(f"copies that were not requested, because the time of the run was over: {skipped}")
 
     def _not_asked_for(self, stages: Sequence[Stage]) -> int:
         return sum(len(batch) for stage in stages for batch in stage.batches) - len(self.outcomes)
@@ -124,7 +124,7 @@ class Run:
             except Refused as refused:
                 outcome.refusal = str(refused)
             except OSError as error:
-                outcome.problems.append(f"could not be asked for: {error}")
+                outcome.problems.append(f"could not be requested: {error}")
             yield outcome
 
     def _must_be_refused(self, request: CopyRequest) -> bool:
@@ -133,7 +133,7 @@ class Run:
         return request.refused_if == RefusedIf.STOCK_SITE and START_COPY not in self._client.functions()
 
     def _wait(self, processes: Sequence[ManagedProcess], dupdash: Dupdash) -> bool:
-        """Wait until every command and every job has ended. Returns False if the run reaches its time limit before.
+        """Wait until every command and every job has ended. Returns False if the time limit is reached first.
 
         The commands are awaited, too, because a command that was just started has no job yet.
         """
@@ -171,7 +171,7 @@ class Run:
             outcome.problems.append(f"could not be compared with its source: {fault}")
 
     def _answer_problems(self, outcome: Outcome, dupdash: Dupdash) -> Iterator[str]:
-        """Yield problems of a copy that succeeded according to the database, if command, web service or page differ."""
+        """Yield how command, web service or page contradict the database about a copy that succeeded."""
         job = outcome.job
         command = dupdash.waiting_commands.get(outcome.request.stored_shortname)
         if command and command.status is None:

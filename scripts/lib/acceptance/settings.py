@@ -24,10 +24,10 @@ environment:
   ACCEPTANCE_PEOPLE_SOURCE      the id of a course with enrolled people (or --people-source)
   MOODLE_TIME_ZONE              the time zone of the site (default: UTC)
   ACCEPTANCE_TOKEN              a token that sees everything and may delete courses, with which the copies are
-                                compared and removed; without it, MOODLE_TOKEN does that, too
+                                compared and deleted; without it, MOODLE_TOKEN does that, too
 
-The run makes hidden and visible courses in that category, whose short names begin with "acceptance-", and removes
-them at its end, also after Ctrl-C. Its exit status is 0 where everything was as expected.
+The run makes hidden and visible courses in that category, whose short names begin with "acceptance-", and deletes
+them at its end, also after Ctrl-C. Its exit status is 0 if everything was as expected.
 """
 
 

@@ -18,7 +18,7 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         create = actions.add_parser("create", help="create a token; it is printed once and not stored")
         create.add_argument("user", metavar="USER", help="the username of the owner")
-        create.add_argument("--label", required=True, help="what the token is for; shown in the activity of its jobs")
+        create.add_argument("--label", required=True, help="what the token is for; shown with the jobs it requests")
         create.add_argument(
             "--days",
             type=int,

@@ -32,10 +32,7 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS("dupdash can work with this site."))
 
     def _show(self, finding: Finding) -> bool:
-        """Print a finding and return True.
-
-        A problem is not printed here: returns False, and ``handle`` prints it as an error.
-        """
+        """Print a finding that is no problem. Returns False for a problem, which ``handle`` prints as an error."""
         if finding.level == Level.OK:
             self.stdout.write(f"{finding.subject + ':':<8} {finding.text}")
         elif finding.level == Level.WARNING:
@@ -43,17 +40,19 @@ class Command(BaseCommand):
         return finding.level != Level.PROBLEM
 
     def _describe_worker(self) -> None:
-        """Print whether a worker is running. Missing tables before the first ``migrate`` are no failure."""
+        """Print whether a worker is running. A database that cannot be read, as before ``migrate``, is no failure."""
         try:
             worker = worker_status.current()
         except DatabaseError:
             self.stdout.write(
-                self.style.WARNING("Worker:  not known, because the database has no tables. Run migrate.")
+                self.style.WARNING(
+                    "Worker:  not known, because the database cannot be read. Run migrate, or check the database."
+                )
             )
             return
         if worker.running:
             self.stdout.write("Worker:  running")
             return
         last = timezone.localtime(worker.last_seen_at) if worker.last_seen_at else None
-        when = f"none is running since {last:%Y-%m-%d %H:%M %Z}" if last else "none has been started yet"
+        when = f"none has been running since {last:%Y-%m-%d %H:%M %Z}" if last else "none has been started yet"
         self.stdout.write(self.style.WARNING(f"Worker:  {when}. {worker.advice}"))

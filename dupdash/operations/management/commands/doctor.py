@@ -39,7 +39,9 @@ class Command(BaseCommand):
             "--copy", metavar="SOURCE", help="also copy this course (id or short name), and delete the copy again"
         )
         parser.add_argument("--category", type=int, metavar="ID", help="the category for the trial copy")
-        parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="for the trial copy; 600")
+        parser.add_argument(
+            "--timeout", type=float, default=600, metavar="SECONDS", help="wait so long for the copy (default: 600)"
+        )
 
     def handle(self, *args: Any, **arguments: Any) -> None:
         if (arguments["copy"] is None) != (arguments["category"] is None):

@@ -24,28 +24,37 @@ def age(text: str) -> timedelta:
 
 class Command(BaseCommand):
     help = (
-        "Deletes jobs that finished long ago, with their events. Courses in Moodle are not touched. Jobs with a newer "
-        "retry and failed jobs whose course is still in Moodle are kept."
+        "Deletes jobs that finished long ago, with their events. Courses in Moodle are not touched. A job is kept as "
+        "long as its retry is kept, and a failed job as long as its course is still in Moodle."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--older-than", type=age, required=True, metavar="AGE", help="for example 3y, 6m, 12w, 90d")
-        parser.add_argument("--archive", type=Path, metavar="FILE", help="write the jobs to this new .jsonl.gz first")
-        parser.add_argument("--dry-run", action="store_true", help="only count the jobs")
+        parser.add_argument(
+            "--older-than",
+            type=age,
+            required=True,
+            metavar="AGE",
+            help="delete jobs that finished longer ago than this, for example 3y, 6m, 12w, 90d",
+        )
+        parser.add_argument(
+            "--archive", type=Path, metavar="FILE", help="first write the jobs to a new file (.jsonl.gz)"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only count the jobs that would be deleted")
 
     def handle(self, *args: Any, **arguments: Any) -> None:
         before = timezone.now() - arguments["older_than"]
         if arguments["dry_run"]:
-            self.stdout.write(f"{old_jobs(before).count()} jobs finished before {before:%Y-%m-%d %H:%M %Z}.")
+            found = old_jobs(before).count()
+            self.stdout.write(f"Jobs that finished before {before:%Y-%m-%d %H:%M %Z} and can be deleted: {found:,}.")
             return
         deleted = 0
         try:
             for deleted in prune(before, arguments["archive"]):
-                self.stdout.write(f"{deleted} jobs deleted …")
+                self.stdout.write(f"Deleted jobs: {deleted:,} …")
         except FileExistsError:
             raise CommandError(f"--archive: {arguments['archive']} exists already. Name a new file.") from None
         except OSError as error:
             raise CommandError(
                 f"--archive: the file cannot be written: {error.strerror}. Nothing more is deleted."
             ) from None
-        self.stdout.write(self.style.SUCCESS(f"{deleted} jobs deleted."))
+        self.stdout.write(self.style.SUCCESS(f"Deleted jobs: {deleted:,}."))

@@ -20,7 +20,7 @@ from dupdash.duplication.models import Batch
 from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.moodle import options
 from dupdash.rollover.batches.progress import current_jobs, totals_of
-from dupdash.rollover.batches.start import CannotStart, continue_start, request_start
+from dupdash.rollover.batches.start import CHANGED, CannotStart, continue_start, request_start
 from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.checks.conflicts_between_rows import conflict_message
 from dupdash.rollover.checks.plans import continue_checks
@@ -32,22 +32,27 @@ from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
 
 POLL_SECONDS = 0.5
 # The maximum number of rows with problems that are printed. The file of --report contains all of them.
-PRINTED = 20
+PRINTED_MOST = 20
 
 
 class Command(BaseCommand):
     help = (
         "Copies the courses of a CSV file or an Excel workbook. All rows are checked before anything starts. Exits "
-        "with 0 if all copies succeeded, 1 if some did not, 2 if the file or a row has errors and nothing was started."
+        "with 0 if all copies succeeded, 1 if some did not or Moodle could not be read, 2 if the file or a row has "
+        "errors and nothing was started."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", type=Path, help="CSV or .xlsx; docs/rollover.md lists the columns")
-        parser.add_argument("--dry-run", action="store_true", help="only check the rows; nothing is copied or kept")
+        parser.add_argument("--dry-run", action="store_true", help="only check the rows, and copy nothing")
         parser.add_argument("--skip-errors", action="store_true", help="leave out the rows with errors")
-        parser.add_argument("--start", metavar="TIME", help="when to start, for example 2027-01-15T20:00")
         parser.add_argument(
-            "--hide-sources", action="store_true", help="hide the sources of complete copies at the end"
+            "--start", metavar="TIME", help="when to start, in the time zone TIME_ZONE, for example 2027-01-15T20:00"
+        )
+        parser.add_argument(
+            "--hide-sources",
+            action="store_true",
+            help="when all copies have ended, hide sources from students whose copies are complete",
         )
         parser.add_argument("--report", metavar="FILE", type=Path, help="write the results to this CSV file")
         parser.add_argument("--no-wait", action="store_true", help="print the id of the batch and exit at once")
@@ -63,9 +68,10 @@ class Command(BaseCommand):
                 plan.rows.filter(level=Level.ERROR).update(included=False)
             wrong = plan.rows.filter(included=True, level=Level.ERROR).count()
             if wrong:
-                raise CommandError(f"Nothing was started: {wrong} rows have errors.", returncode=2)
+                raise CommandError(f"Nothing was started. Rows with errors: {wrong:,}.", returncode=2)
             if arguments["dry_run"]:
-                self.stdout.write(f"{plan.rows.filter(included=True).count()} rows can be copied. Nothing was started.")
+                good = plan.rows.filter(included=True).count()
+                self.stdout.write(f"Rows that can be copied: {good:,}. Nothing was started.")
                 return
             batch = _start(plan, how)
         finally:
@@ -92,7 +98,7 @@ class Command(BaseCommand):
 
     def _tell_problems(self, plan: Plan) -> None:
         rows = plan.rows.filter(level__in=(Level.ERROR, Level.WARNING))
-        for row in rows[:PRINTED]:
+        for row in rows[:PRINTED_MOST]:
             remarks = [*row.problems, *row.warnings]
             if row.conflict_row is not None:
                 remarks.append([row.conflict_column, conflict_message(row), ""])
@@ -100,8 +106,8 @@ class Command(BaseCommand):
                 self.stdout.write(
                     f"row {row.number}, {column}: {message}" if column else f"row {row.number}: {message}"
                 )
-        if (more := rows.count() - PRINTED) > 0:
-            self.stdout.write(f"… and {more} more rows with problems or warnings")
+        if (more := rows.count() - PRINTED_MOST) > 0:
+            self.stdout.write(f"Further rows with problems or warnings: {more:,}")
 
     def _follow(self, batch: Batch) -> None:
         if self.stdout.isatty():
@@ -111,7 +117,7 @@ class Command(BaseCommand):
         for ended, total in _counts(batch):
             if (ended, total) != printed:
                 printed = ended, total
-                self.stdout.write(f"{ended} of {total} ended")
+                self.stdout.write(f"{ended} of {total} ended or unresolved")
                 self.stdout.flush()
 
     def _draw(self, batch: Batch, console: Console) -> None:
@@ -124,13 +130,13 @@ class Command(BaseCommand):
     def _end(self, batch: Batch) -> None:
         totals = totals_of([batch])[batch.pk]
         missing = current_jobs(batch).exclude(state=State.SUCCEEDED).order_by("batch_row")
-        for job in missing[:PRINTED]:
+        for job in missing[:PRINTED_MOST]:
             last = job.events.last()
             words = f"{job.get_state_display()}: {last.reason if last else ''}"
             self.stdout.write(f"row {job.batch_row}, {job.shortname}: {words}")
         if missing.exists():
-            raise CommandError(f"{totals.succeeded} of {totals.total} copies succeeded.", returncode=1)
-        self.stdout.write(self.style.SUCCESS(f"All {totals.total} copies are complete."))
+            raise CommandError(f"Copies that succeeded: {totals.succeeded:,} of {totals.total:,}.", returncode=1)
+        self.stdout.write(self.style.SUCCESS(f"All copies succeeded: {totals.total:,}."))
 
 
 def _read(file: Path) -> Table:
@@ -160,12 +166,12 @@ def _start(plan: Plan, how: StartSettings) -> Batch:
     continue_start(plan, math.inf)
     plan.refresh_from_db()
     if plan.batch is None:
-        raise CommandError(plan.failure, returncode=2)
+        raise CommandError(plan.failure, returncode=2 if plan.failure == CHANGED else 1)
     return plan.batch
 
 
 def _counts(batch: Batch) -> Iterator[tuple[int, int]]:
-    """Yield how many of the copies have ended, and how many there are, until all have ended."""
+    """Yield how many copies have ended or are unresolved, and how many there are, until both are equal."""
     while True:
         states: list[str] = list(current_jobs(batch).values_list("state", flat=True))
         ended = sum(state in ENDED_OR_UNRESOLVED for state in states)

@@ -18,7 +18,7 @@ PEOPLE = {
 
 
 class Command(BaseCommand):
-    help = "Creates an administrator, a faculty member and a help-desk member with the sandbox's password."
+    help = "Creates an administrator, a faculty member and a help-desk member with the sandbox’s password."
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model().objects

@@ -1,4 +1,4 @@
-"""Says which single sign-on provider the settings name, and whether a person signed in there.
+"""Says which single sign-on provider the settings name, and whether a person signed in with this provider.
 
 This module does not import django-allauth, which is installed only with a provider.
 """
@@ -12,7 +12,7 @@ from dupdash.accounts.claims import rules
 _MARK = "account_authentication_methods"
 
 
-def offered_name() -> str:
+def provider_name() -> str:
     """Return the configured name of the provider for the sign-in button; "" if no provider is configured."""
     if settings.OIDC_ISSUER:
         return str(settings.OIDC_NAME)
@@ -20,8 +20,8 @@ def offered_name() -> str:
 
 
 def used_single_sign_on(request: HttpRequest) -> bool:
-    """Return whether this person signed in at the provider, and not with a password."""
-    return bool(offered_name()) and _MARK in request.session
+    """Return whether this person signed in with the provider, and not with a password in dupdash or Moodle."""
+    return bool(provider_name()) and _MARK in request.session
 
 
 def groups_give_roles(request: HttpRequest) -> bool:

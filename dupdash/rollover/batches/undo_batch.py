@@ -1,4 +1,4 @@
-"""Undoes a batch: lists its unchanged copies, and deletes them after a confirmation."""
+"""Undoes a batch: checks which of its copies nobody uses, and deletes these copies after a confirmation."""
 
 import logging
 import time
@@ -50,7 +50,7 @@ def confirm(undo: Undo, *, actor: User) -> bool:
 def continue_undo(undo: Undo, deadline: float) -> None:
     """Continue checking or deleting the copies until the deadline, a time of the monotonic clock.
 
-    If Moodle does not answer, the undo stops with a failure message.
+    If Moodle cannot be reached, the undo stops: it becomes CHECKED, with a failure message.
     """
     following, wanted = {
         UndoState.CHECKING: (UndoState.CHECKED, Verdict.UNKNOWN),
@@ -68,10 +68,11 @@ def continue_undo(undo: Undo, deadline: float) -> None:
                 item.save(update_fields=["verdict", "reason"])
     except (NotSent, ConfigurationFault) as error:
         logger.warning("the undo of batch %s stopped: %s", undo.batch_id, error)
-        following, failure = (
-            UndoState.CHECKED,
-            f"Moodle was not available, so some copies are still to be checked or deleted. {error}",
-        )
+        stopped = {
+            UndoState.CHECKING: "not all copies were checked. To check them, undo the batch again later",
+            UndoState.DELETING: "not all copies were deleted. To delete the others, confirm it again later",
+        }[UndoState(undo.state)]
+        following, failure = UndoState.CHECKED, f"dupdash could not use Moodle, so {stopped}. {error}"
     Undo.objects.filter(pk=undo.pk, state=undo.state).update(state=following, failure=failure)
     if following == UndoState.DONE:
         show_again(undo.batch)

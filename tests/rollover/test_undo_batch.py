@@ -13,7 +13,7 @@ from django.utils import timezone
 from dupdash.duplication.models import Batch
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
-from dupdash.rollover.batches import undo as undo_batch
+from dupdash.rollover.batches import undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
 from dupdash.sandbox.records import Module
 from tests.duplication.support import Moodle, run_dispatched, run_worker
@@ -131,8 +131,26 @@ def test_nothing_is_deleted_without_the_confirmation(batch: Batch, administrator
 def test_nothing_is_deleted_if_people_cannot_be_listed(batch: Batch, administrator: User, moodle: Moodle) -> None:
     moodle.switches.withdrawn = frozenset({"core_enrol_get_enrolled_users"})
     undo = looked(batch, administrator)
-    assert "Moodle was not available" in undo.failure
+    assert "dupdash could not use Moodle, so not all copies were checked." in undo.failure
     assert Verdict.DELETABLE not in verdicts(undo)
+
+
+def test_stopped_deletion_asks_for_the_confirmation_again(batch: Batch, administrator: User, moodle: Moodle) -> None:
+    undo = looked(batch, administrator)
+    undo_batch.confirm(undo, actor=administrator)
+    moodle.switches.withdrawn = frozenset({"core_enrol_get_enrolled_users"})
+    tasks.continue_work()
+    undo.refresh_from_db()
+    assert undo.state == UndoState.CHECKED
+    assert "To delete the others, confirm it again later." in undo.failure
+
+
+def test_early_confirmation_is_told_that_the_check_is_not_done(batch: Batch, as_administrator: Client) -> None:
+    as_administrator.post(reverse("rollover:begin_undo", args=[batch.pk]))
+    undo = Undo.objects.get()
+    answer = as_administrator.post(reverse("rollover:confirm_undo", args=[batch.pk, undo.pk]), follow=True)
+    assert "The copies are still being checked." in text(answer)
+    assert "confirmed already" not in text(answer)
 
 
 def test_undo_continues_after_the_time_limit(

@@ -1,4 +1,4 @@
-"""Undoes a batch: shows which copies will be deleted, deletes them after a confirmation, and shows the result."""
+"""Undoes a batch: shows which of its copies can be deleted, deletes them after a confirmation, shows the result."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.duplication.batch_tables import Batch
 from dupdash.rollover import tasks
-from dupdash.rollover.batches import undo as undo_batch
+from dupdash.rollover.batches import undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
 from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
@@ -48,28 +48,30 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
             for verdict in (Verdict.DELETABLE, Verdict.DELETED, Verdict.KEPT, Verdict.GONE)
             if context["counts"][verdict]
         ]
-    return render(request, "rollover/undo.html", context)
+    return render(request, "rollover/undo_batch.html", context)
 
 
 @with_batch
 @managers_only
 @require_safe
-def undo_progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponseBase:
+def progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponseBase:
     undo = get_object_or_404(batch.undos, pk=undo_id)
     if not undo.is_working:
         response = no_content()
         response["HX-Redirect"] = reverse("rollover:undo", args=[batch.pk, undo.pk])
         return response
-    return partial(request, "rollover/_undo_progress.html", {"batch": batch, "undo": undo, **_progress(undo)})
+    return partial(request, "rollover/_undo_batch_progress.html", {"batch": batch, "undo": undo, **_progress(undo)})
 
 
 @with_batch
 @managers_only
 @require_POST
-def confirm_undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
+def confirm(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     undo = get_object_or_404(batch.undos.select_related("batch"), pk=undo_id)
     if undo_batch.confirm(undo, actor=request.user):
         tasks.ask_for_work()
+    elif undo.state == UndoState.CHECKING:
+        messages.info(request, "The copies are still being checked.")
     else:
         messages.info(request, "The deletion was confirmed already.")
     return see_other("rollover:undo", batch.pk, undo.pk)
