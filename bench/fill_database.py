@@ -34,7 +34,7 @@ FAILURES = (
     ("shortnametaken", "Short name is already used for another course (BIO101)", 8),
     ("partial_course", "Error writing to database", 5),
     ("nopermissions", "Sorry, but you do not currently have permissions to do that (Back up courses)", 4),
-    ("unreachable", "Connection refused. Tried 9 times.", 3),
+    ("unreachable", "Connection refused. dupdash tried 9 times.", 3),
     ("invalidcourseid", "You are trying to use an invalid course ID", 2),
     ("ddltablenotexist", "Die Tabelle „backup_ids_temp“ gibt es nicht", 1),
 )

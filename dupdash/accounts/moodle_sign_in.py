@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from dupdash.accounts.access import Role
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.password_check import Answer, check_password
+from dupdash.moodle.password_check import PasswordAnswer, check_password
 from dupdash.moodle.records import User as MoodleUser
 from dupdash.moodle.transport import Secret, Timeouts
 
@@ -40,9 +40,9 @@ class MoodleBackend(ModelBackend):
         secret = Secret(password)
         timeouts = Timeouts(settings.MOODLE_CONNECT_TIMEOUT, settings.MOODLE_READ_TIMEOUT)
         answer = check_password(settings.MOODLE_URL, name, secret, settings.MOODLE_SIGN_IN_SERVICE, timeouts)
-        if answer == Answer.RIGHT:
+        if answer == PasswordAnswer.RIGHT:
             return _signed_in(name, request)
-        if answer == Answer.NONE:
+        if answer == PasswordAnswer.NONE:
             _cannot_ask(request, "it gave no answer about a password")
         return None
 

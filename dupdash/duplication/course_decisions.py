@@ -9,7 +9,7 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.changes_by_people import CHANGED_MEANWHILE, CannotDo, move_for_person, record_for_person
 from dupdash.duplication.drivers.copy_evidence import CourseSnapshot
-from dupdash.duplication.drivers.copy_tracker import matches_request
+from dupdash.duplication.drivers.copy_verdict import matches_request
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.deletion import NotDeleted, delete_candidate, delete_copy

@@ -63,10 +63,10 @@ class MoodleClient:
     """Calls the web services of one Moodle site with one token.
 
     ``read_timeout`` and ``duplication_timeout`` are the seconds for a whole answer. If a read or its answer is lost,
-    the read is repeated up to two times, but not after a timeout. So it takes at most about
+    the read is repeated up to two times, but not after a timeout. So a read takes at most about
     ``read_timeout + 3 * connect_timeout``, unless the site keeps closing connections late. ``on_call``: called after
-    each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent as
-    ``X-Request-ID``. One thread may read while another one duplicates.
+    each request with the function, "ok" or the name of the error's class, and the seconds that the request took.
+    ``request_id``: sent as ``X-Request-ID``. Only one thread at a time can read; another one can duplicate meanwhile.
 
     Raises ValueError, which says what to do, if the URL or the token cannot be right.
     """
@@ -127,7 +127,7 @@ class MoodleClient:
         return found[0] if found else None
 
     def courses_by_ids(self, course_ids: Iterable[int]) -> tuple[Course, ...]:
-        """Return those of these courses that exist and that the account may see, in one request."""
+        """Return the courses with these ids, in one request, as far as they exist and the account may see them."""
         wanted = frozenset(course_ids)
         if not wanted:
             return ()
@@ -144,7 +144,8 @@ class MoodleClient:
 
         The site's database decides which names are equal: MariaDB ignores case and treats all emoji as equal
         (``gen-s`` finds ``GEN-S``), PostgreSQL compares exactly. If an answer has a name that looks different, the
-        client asks again, because the answer may belong to another request.
+        client asks again, because the answer may belong to another request. Raises NoTrustworthyAnswer if the second
+        answer names other courses.
         """
         found = self._look_up("shortname", shortname)
         if all(looks_equal(shortname, course.shortname) for course in found):
@@ -172,7 +173,7 @@ class MoodleClient:
         return self._read("core_course_search_courses", parameters, parsing.found_courses)
 
     def count_courses(self, text: str, capabilities: Sequence[str] = ()) -> int:
-        """Search for ``text``, and return in how many of the courses found the account has all these capabilities."""
+        """Return how many courses a search for ``text`` finds in which the account has all these capabilities."""
         parameters: dict[str, Parameter] = {
             "criterianame": "search",
             "criteriavalue": text,
@@ -219,7 +220,7 @@ class MoodleClient:
     def async_duplicate_status(self, duplicate_id: str) -> AsyncStatus:
         """Return the status of a duplication that ``async_duplicate_course`` started.
 
-        A stock Moodle does not have this.
+        A stock Moodle does not have this function.
         """
         function = "core_course_async_duplicate_course_get_status"
         return self._read(function, {"duplicateid": duplicate_id}, _strict(AsyncStatus))
@@ -227,7 +228,7 @@ class MoodleClient:
     def async_duplicate_statuses(self, duplicate_ids: Iterable[str]) -> AsyncStatuses:
         """Return the status of many duplications, by id, in one request. Ids that the site does not know are left out.
 
-        Another dupdash and the Moodle plugin of this project offer this function.
+        Only the Moodle plugin, and a dupdash at ASYNC_URL, have this function.
         """
         wanted = list(duplicate_ids)
         if not wanted:
@@ -238,7 +239,7 @@ class MoodleClient:
     def async_duplicate_result(self, duplicate_id: str) -> AsyncResult:
         """Return the result of a duplication that ``async_duplicate_course`` started.
 
-        Another dupdash and the Moodle plugin of this project offer this function.
+        Only the Moodle plugin, and a dupdash at ASYNC_URL, have this function.
         """
         function = "core_course_async_duplicate_course_get_result"
         return self._read(function, {"duplicateid": duplicate_id}, parsing.async_result)
@@ -290,8 +291,8 @@ class MoodleClient:
     ) -> str:
         """Have Moodle start a duplication, and return its unique id. A stock Moodle does not have this function.
 
-        The proposed service has five parameters; ``details`` are for a site with the plugin's services. The request is
-        sent once, like the one of ``duplicate_course``. Only a call with ``details`` may be repeated.
+        ``details``: only for a site with the companion functions. The request is sent once, because sending it twice
+        would make two courses. Only a call with ``details`` can be repeated safely.
         """
         parameters: dict[str, Parameter] = {
             "id": source_id,
@@ -305,9 +306,9 @@ class MoodleClient:
         return self._send_once(function, parameters, parsing.duplicate_id, self._read_timeouts, duplicating=True)
 
     def async_cancel(self, duplicate_id: str) -> str:
-        """Have the site cancel a duplication, and return its state. Repeating it changes nothing.
+        """Have the site cancel a duplication, and return the duplication's state. Repeating the call changes nothing.
 
-        Another dupdash and the Moodle plugin of this project offer this function.
+        Only the Moodle plugin, and a dupdash at ASYNC_URL, have this function.
         """
         function = "core_course_async_duplicate_course_cancel"
         return self._send_once(function, {"duplicateid": duplicate_id}, parsing.cancelled_state, self._read_timeouts)
@@ -316,7 +317,6 @@ class MoodleClient:
         """Change settings of a course. Repeating the call is harmless.
 
         ``changes``: the new values, keyed by the names that the settings have in Moodle ("startdate", "idnumber").
-
         Raises Refused if the account may not do it or Moodle does not accept a value.
         """
         function = "core_course_update_courses"

@@ -1,6 +1,6 @@
 """Makes HTTP connections that tell whether a request was sent, and limit the time of the whole answer.
 
-They add two things to requests and urllib3:
+These connections differ from those of requests and urllib3 in two ways:
 
 - A failure before the connection is established (in the proxy's tunnel or the TLS handshake, too) raises
   ``NewConnectionError``: nothing was sent. urllib3 raises the same error for a failed handshake and for a lost answer.
@@ -27,7 +27,7 @@ CERTIFICATE_ERRORS = (ssl.SSLCertVerificationError, CertificateError)
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until the deadline, which limits the whole answer."""
+    """Reads an answer from a socket. Raises TimeoutError at the deadline for the whole answer."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -76,7 +76,7 @@ class Connection(HTTPConnection):
 
 
 class SecureConnection(Connection, HTTPSConnection):
-    """The same with TLS: ``Connection`` wraps the handshake of urllib3's ``HTTPSConnection``."""
+    """A ``Connection`` with TLS. A failed handshake raises NewConnectionError, too, or a certificate error."""
 
 
 class _Pool(HTTPConnectionPool):

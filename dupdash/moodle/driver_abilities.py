@@ -22,12 +22,12 @@ class Abilities:
     """The abilities of a driver, apart from the options that it supports.
 
     ``runs_in_background``: the start call returns at once, and dupdash then polls the status of the copy.
-    ``hidden``: it makes hidden copies.
-    ``details``: its start call takes start date, end date and idnumber, and moves the dates of the activities.
+    ``hidden``: it can make hidden copies.
+    ``details``: its start call takes a start date, an end date and an ID number, and moves the dates of the activities.
     ``idempotent_start``: its start call takes an idempotency key, so that repeating it cannot make a second copy. Its
     result names the course, and backups of one source at the same moment do not collide.
-    ``reports_overall_progress``: it reports one progress for both phases, and reports many copies in one call.
-    ``stops_copies``: it stops a running copy and deletes the new course.
+    ``reports_overall_progress``: it reports one progress for backup and restore together, and many copies in one call.
+    ``stops_copies``: it can stop a running copy, and then deletes the new course.
     """
 
     runs_in_background: bool = False

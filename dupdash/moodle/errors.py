@@ -41,7 +41,7 @@ class MoodleError(Exception):
     ``raw_error``: the error as Moodle sent it, or None.
     ``retry_after``: the seconds that the site asks clients to wait, or None.
 
-    ``str()`` is one sentence or two that may be shown to a person.
+    ``str()`` gives sentences that people can read, without the token.
     """
 
     def __init__(self, message: str = "", *, errorcode: str = "", function: str = "") -> None:
@@ -71,7 +71,7 @@ class NotSent(NothingStarted):
 class ConfigurationFault(NothingStarted):
     """An administrator must correct the site or its settings; no request can work until then.
 
-    ``advice``: one or two sentences about what the administrator should do.
+    ``advice``: what the administrator should do, in sentences; "" if unknown.
     """
 
     def __init__(self, message: str = "", *, errorcode: str = "", function: str = "", advice: str = "") -> None:
@@ -97,7 +97,7 @@ class TryAgain(NothingStarted):
 
 
 class MayHaveStarted(MoodleError):
-    """Moodle may have done all or a part of what was asked for. Look it up; never simply send the request again."""
+    """Moodle may have done all or a part of what was asked for. Only a lookup can show whether to send it again."""
 
 
 class NoTrustworthyAnswer(MayHaveStarted):

@@ -47,9 +47,10 @@ def _holds_only(tags: re.Pattern[str], name: str) -> bool:
 
 
 def in_language(name: str, language: str) -> str:
-    """Return the name in this language.
+    """Return the name in this language, for example "de_ch".
 
-    If it has no text in this language, return its text in the language "other", or else in its first language.
+    If the name has no text in this language, return its text in "de", in the language "other" or in its first language,
+    whichever exists first. Text outside the languages' tags is kept.
     """
     blocks = list(_BLOCK.finditer(name))
     if not blocks:

@@ -11,8 +11,8 @@ import unicodedata
 def short_name_key(shortname: str) -> str:
     """Return the form in which short names are compared: without case and surrounding blanks.
 
-    MariaDB ignores case and trailing blanks. PostgreSQL compares exactly, but there, too, names that are equal here may
-    not be used for two copies. Python folds the case, because SQLite's ``lower()`` knows ASCII only (measured).
+    MariaDB ignores case and trailing blanks. PostgreSQL compares exactly, but dupdash treats such names as equal there,
+    too. Python folds the case, because SQLite's ``lower()`` knows ASCII only (measured).
     """
     return shortname.strip().casefold()
 

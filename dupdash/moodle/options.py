@@ -51,7 +51,7 @@ class Behaviour:
     ``sent``: whether the request contains the option; a stock Moodle refuses an option that it does not know.
     ``without_needs``: the effect if the option is off because an option that it needs is off.
     ``note``: a hint for people about this option with this driver.
-    ``choices``: what each value is called, where there are more than off and on.
+    ``choices``: the name of each value if there are more than two; otherwise empty.
     """
 
     effects: tuple[Effect, ...]
@@ -83,7 +83,7 @@ class DuplicationOption:
 
     @property
     def carries_user_data(self) -> bool:
-        """Whether the copy contains personal data if this option is on. With a value above ON it contains none."""
+        """Whether the copy contains personal data if this option has the value ON. A higher value adds none."""
         return PEOPLE in (self.name, *self.needs)
 
 
@@ -249,15 +249,12 @@ def user_data(chosen: Mapping[str, int]) -> tuple[DuplicationOption, ...]:
 
 
 def defaults() -> dict[str, bool]:
-    """Return all ten options with Moodle's defaults, before ``effective`` applies their needs."""
+    """Return Moodle's defaults of all ten options. An option can be on although an option that it needs is off."""
     return {option.name: option.default for option in OPTIONS}
 
 
 def parse_value(name: str, text: str) -> int | None:
-    """Return the value that ``text`` gives this option.
-
-    None if there is no such option, or it cannot have this value.
-    """
+    """Return the value that ``text`` names; None if there is no such option, or if it cannot have this value."""
     if name not in BY_NAME:
         return None
     return next((as_stored(value) for value in BY_NAME[name].values if text == str(value)), None)
@@ -266,7 +263,7 @@ def parse_value(name: str, text: str) -> int | None:
 def from_form(fields: Mapping[str, str]) -> dict[str, int]:
     """Return the values of all ten options from the fields of a form.
 
-    A form omits a switch that is off. A switch that is on means 1.
+    A form omits a switch that is off. A field with any text that is not a value of the option means on.
     """
     return {
         option.name: as_stored(ON) if (value := parse_value(option.name, fields[option.name])) is None else value
@@ -283,9 +280,8 @@ def as_stored(value: int) -> int:
 def effective(chosen: Mapping[str, int]) -> dict[str, int]:
     """Return the value of each of the ten options in the copy.
 
-    An option that was not chosen has its default. An option is off if an option that it needs is off.
-
-    Raises ValueError for an unknown option.
+    An option that is not in ``chosen`` has its default. An option with the value ON becomes OFF if an option that it
+    needs is off. Raises ValueError for an unknown option.
     """
     return {option.name: as_stored(value) for option, value, _ in _resolve(chosen)}
 
@@ -320,10 +316,10 @@ def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
 
 
 def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
-    """Return the options that the driver sends to Moodle: every option of its service, with 0 for one without effect.
+    """Return the options that the driver sends to Moodle: every option of its service. An option without effect is 0.
 
-    ``users`` is always sent, because Moodle copies everybody without it. Raises UnsupportedOptions if the site cannot
-    make a copy with these options, and ValueError for an unknown option.
+    ``users`` is always sent, because without this option Moodle copies everybody. Raises UnsupportedOptions if the site
+    cannot make a copy with these options, and ValueError for an unknown option.
     """
     if reason := refusal(chosen, driver):
         raise UnsupportedOptions(reason)
@@ -335,10 +331,14 @@ def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
 
 
 def _resolve(chosen: Mapping[str, int]) -> Iterator[tuple[DuplicationOption, int, bool]]:
-    """Yield each option with its effective value, and whether the options that it needs are on."""
+    """Yield each option, its effective value, and whether its needs are met.
+
+    They are met if all options that it needs are on, or if its value is above ON.
+    """
     unknown = sorted(set(chosen) - set(BY_NAME))
     if unknown:
-        raise ValueError(f"Unknown duplication option: {', '.join(unknown)}. Known options: {', '.join(BY_NAME)}.")
+        options = "option" if len(unknown) == 1 else "options"
+        raise ValueError(f"Unknown duplication {options}: {', '.join(unknown)}. Known options: {', '.join(BY_NAME)}.")
     on: set[str] = set()
     for option in OPTIONS:  # in Moodle's order each option comes after the options that it needs
         needs_are_on = on.issuperset(option.needs)

@@ -37,7 +37,7 @@ class UnexpectedAnswer(ValueError):
 
 
 def read(value: object, record: type[T]) -> T:
-    """Read ``value`` strictly as a record of this type. Raises UnexpectedAnswer."""
+    """Read ``value`` as a record of this type. Raises UnexpectedAnswer if a part is missing or wrong."""
     try:
         return msgspec.convert(value, record, strict=False)
     except msgspec.ValidationError as error:
@@ -48,7 +48,7 @@ def read(value: object, record: type[T]) -> T:
 def readable(value: object, read_one: Callable[[object], T], left_out: list[str]) -> tuple[T, ...]:
     """Return the items of a list that can be read, and describe the others in ``left_out``.
 
-    Raises UnexpectedAnswer if there are items but none can be read.
+    Raises UnexpectedAnswer if ``value`` is no list, or if it has items but none can be read.
     """
     records: list[T] = []
     unreadable: list[str] = []
@@ -64,18 +64,18 @@ def readable(value: object, read_one: Callable[[object], T], left_out: list[str]
 
 
 def course(value: object) -> Course:
-    """Read a course of a lookup, a search or a person's list (where the key is ``category``, not ``categoryid``)."""
+    """Read a course. The key of its category is ``categoryid``, but ``category`` in the list of a person's courses."""
     fields = read(value, Object)
     return read({"categoryid": fields.get("category"), **fields}, Course)
 
 
 def courses(value: object, left_out: list[str]) -> tuple[Course, ...]:
-    """Return the courses of a person: a list."""
+    """Return the courses of a person. This answer is a list."""
     return readable(value, course, left_out)
 
 
 def found_courses(value: object, left_out: list[str]) -> tuple[Course, ...]:
-    """Return the courses of a search: ``{"courses": [...], "warnings": [...]}``."""
+    """Return the courses of a search. The answer is ``{"courses": [...], "warnings": [...]}``."""
     return courses(read(value, Object).get("courses"), left_out)
 
 
@@ -93,7 +93,7 @@ def looked_up_courses(value: object) -> tuple[Course, ...]:
 
 
 def categories(value: object, left_out: list[str]) -> tuple[Category, ...]:
-    """Return all categories."""
+    """Return the categories that can be read."""
     return readable(value, lambda item: read(item, Category), left_out)
 
 
@@ -155,7 +155,7 @@ def duplicate_id(value: object) -> str:
 
 
 def async_statuses(value: object) -> AsyncStatuses:
-    """Return the status of each duplication, by its id."""
+    """Return the status of each duplication, by its id, and the times of cron."""
     fields = read(value, Object)
     statuses = read(fields.get("statuses"), list[Object])
     by_id = {read(status.get("duplicateid"), str): read(status, AsyncStatus) for status in statuses}

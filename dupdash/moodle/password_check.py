@@ -21,32 +21,32 @@ BODY_LONGEST = 65_536
 _WRONG = frozenset({"invalidlogin", "usernotconfirmed", "suspended"})
 
 
-class Answer(StrEnum):
+class PasswordAnswer(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     # No answer, or one that says nothing about the password: the site is away, or does not offer this.
     NONE = "none"
 
 
-def check_password(site_url: str, username: str, password: Secret, service: str, timeouts: Timeouts) -> Answer:
-    """Return the site's answer to a username and a password. They are sent once, and to no URL to which it redirects.
+def check_password(site_url: str, username: str, password: Secret, service: str, timeouts: Timeouts) -> PasswordAnswer:
+    """Return the site's answer to a username and a password. They are sent once, and not after a redirect.
 
     ``service``: the short name of a web service for which this account may have a token.
     """
     try:
         form = urlencode({"username": username, "password": password.reveal(), "service": service})
     except UnicodeEncodeError:
-        return Answer.WRONG
+        return PasswordAnswer.WRONG
     try:
         body = _post(checked_site_url(site_url) + ENDPOINT, form, timeouts)
         answer = json.loads(body)
     except (requests.RequestException, HTTPError, OSError, ValueError):
-        return Answer.NONE
+        return PasswordAnswer.NONE
     if not isinstance(answer, dict):
-        return Answer.NONE
+        return PasswordAnswer.NONE
     if isinstance(answer.get("token"), str) and answer["token"] and not answer.get("errorcode"):
-        return Answer.RIGHT
-    return Answer.WRONG if answer.get("errorcode") in _WRONG else Answer.NONE
+        return PasswordAnswer.RIGHT
+    return PasswordAnswer.WRONG if answer.get("errorcode") in _WRONG else PasswordAnswer.NONE
 
 
 def _post(url: str, form: str, timeouts: Timeouts) -> bytes:

@@ -46,7 +46,8 @@ class Course(Struct, frozen=True):
 class Category(Struct, frozen=True):
     """A course category. At the top, ``parent`` is 0 and ``depth`` is 1. ``path`` is like "/1/5".
 
-    ``visible`` is None, and ``idnumber`` empty, where the account may not see it.
+    Without the capability ``moodle/category:manage`` Moodle leaves out two fields: then ``visible`` is None and
+    ``idnumber`` is "".
     """
 
     id: Id
@@ -118,8 +119,9 @@ class Contents(Struct, frozen=True):
 class SiteInfo(Struct, frozen=True):
     """The site, the service account, and the functions that its token may call.
 
-    ``release`` is for display ("4.5.6 (Build: 20250811)"), ``version`` for comparisons ("2024100706"). If one field on
-    the site is invalid, Moodle cannot return the site info: then all strings are "" and ``functions`` is None.
+    ``release`` is for display ("4.5.6 (Build: 20250811)"), ``version`` for comparisons ("2024100706"). If one value of
+    the site info is invalid, for example the URL of the account's picture, Moodle answers with an error instead. Then
+    dupdash uses UNKNOWN_SITE: all strings are "", and ``functions`` is None.
     """
 
     siteurl: str
@@ -180,8 +182,8 @@ AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
 class AsyncStatus(Struct, frozen=True):
     """The status of a duplication that the proposed service runs.
 
-    ``phase`` and ``status`` are Moodle's numbers, ``progress`` is the progress that the service reports. ``ahead``: how
-    many entries are before it in the site's queue; None if the service does not say.
+    ``phase`` and ``status`` are Moodle's numbers. ``progress``: from 0 to 1, of the whole copy (plugin) or the phase.
+    ``ahead``: how many entries are before the duplication in the site's queue; None if the service does not say.
     """
 
     phase: Integer
@@ -191,7 +193,7 @@ class AsyncStatus(Struct, frozen=True):
 
 
 class CronTimes(Struct, frozen=True):
-    """The time at which Moodle's cron last started (0 for never), and the current time of Moodle's server."""
+    """When Moodle's cron last started (0 for never), and what time it is on Moodle's server, as Unix timestamps."""
 
     lastrun: Integer
     now: Integer
@@ -255,7 +257,7 @@ class CopyReport(Struct, frozen=True):
 
 
 class AsyncResult(Struct, frozen=True):
-    """The result of a duplication. Another dupdash and the Moodle plugin give it.
+    """The result of a duplication. Only the Moodle plugin returns it, and a dupdash at ASYNC_URL.
 
     ``state`` is the site's name of the state, ``shortname`` the short name of the copy. ``failurecode`` and
     ``failuremessage`` are "" if the duplication did not fail.

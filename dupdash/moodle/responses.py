@@ -125,7 +125,10 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Return the seconds to wait according to a Retry-After header, which contains a number of seconds or a date."""
+    """Return the seconds to wait according to a Retry-After header, which contains a number of seconds or a date.
+
+    Returns at most RETRY_AFTER_LONGEST; None if the header is empty or cannot be read.
+    """
     text = retry_after.strip()
     if not text:
         return None

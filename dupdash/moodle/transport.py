@@ -62,10 +62,10 @@ class Timeouts:
 class Transport:
     """Sends requests to one site.
 
-    Reads are sent one at a time. A request that may start something gets a connection of its own.
+    Only one thread at a time can read. A request that changes something gets a connection of its own.
     ``note``: called with a sentence if text in front of the JSON of an answer was ignored. ``on_call``: called after
-    each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent along
-    if it is not "".
+    each request with the function, "ok" or the name of the error's class, and the seconds that the request took.
+    ``request_id``: sent as ``X-Request-ID`` if it is not "".
     """
 
     def __init__(
@@ -92,7 +92,10 @@ class Transport:
         self._session.close()
 
     def read(self, function: str, parameters: Mapping[str, Parameter], timeouts: Timeouts) -> object:
-        """Call a function that changes nothing. If the request or its answer is lost, it is repeated."""
+        """Call a function that changes nothing. If the request or its answer is lost, it is repeated.
+
+        Raises the MoodleError of the last of up to three requests. A timeout is not followed by a repetition.
+        """
         if time.monotonic() - self._last_used > IDLE_LONGEST:
             self._session.close()
         # After the last attempt there is no pause.
@@ -114,7 +117,7 @@ class Transport:
         *,
         duplicating: bool = False,
     ) -> object:
-        """Call a function that changes something: once, on a new connection.
+        """Call a function that changes something: once, on a new connection. Raises MoodleError.
 
         On a kept-alive connection that the site has just closed, nobody could tell whether the request arrived.
         """

@@ -1,4 +1,4 @@
-"""Removes characters and values that a database cannot store from strings and decoded JSON."""
+"""Replaces characters, and leaves out values, that a database cannot store, in strings and decoded JSON."""
 
 import re
 

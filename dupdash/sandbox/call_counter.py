@@ -8,7 +8,7 @@ from dupdash.sandbox.records import Course
 
 
 class Calls:
-    """The counts of calls, by case-folded short name.
+    """Counts the calls that request copies, and the lookups that disturb them, by case-folded short name.
 
     ``asked``: calls that reached PHP. ``started``: calls that began a backup. ``created``: calls that created a course.
     ``refused``: calls whose undamaged answer proved that no course was created.

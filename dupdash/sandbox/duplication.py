@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dupdash.sandbox.errors import MoodleError, missing_record, stored_file_not_created, write_failed
+from dupdash.sandbox.errors import SimulatedError, missing_record, stored_file_not_created, write_failed
 from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, CopyRequest, Course, Section
 from dupdash.sandbox.timing import (
     BACKUP,
@@ -48,7 +48,7 @@ class Mishaps:
 
     slowness: float = 1.0
     dies_in: str | None = None  # The step in which the process dies or throws.
-    error: MoodleError | None = None  # The error that is thrown in this step, instead of dying.
+    error: SimulatedError | None = None  # The error that is thrown in this step, instead of dying.
     stalls_in: str | None = None
     collides: bool = False
     # Another program looks up the new course in its first milliseconds.
@@ -72,7 +72,7 @@ class Copy(threading.Thread):
         self.source = source
         self.courseid: int | None = None
         self.step: str | None = None
-        self.error: MoodleError | None = None
+        self.error: SimulatedError | None = None
         self.killed = False
         self.by_hand = by_hand
         self.ended = threading.Event()
@@ -105,7 +105,7 @@ class Copy(threading.Thread):
         try:
             self._back_up()
             self._restore()
-        except MoodleError as error:
+        except SimulatedError as error:
             self._fail(error)
         except (Killed, Stopped):
             self.killed = True
@@ -113,7 +113,7 @@ class Copy(threading.Thread):
             self._copies.forget(self)
             self.ended.set()
 
-    def _fail(self, error: MoodleError) -> None:
+    def _fail(self, error: SimulatedError) -> None:
         error.left_a_course = self.courseid is not None
         self.error = error
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from dupdash.sandbox.duplication import Mishaps
-from dupdash.sandbox.errors import MoodleError, moodle_exception, php_error
+from dupdash.sandbox.errors import SimulatedError, moodle_exception, php_error
 from dupdash.sandbox.faults import COPYING, Fault
 from dupdash.sandbox.http_messages import Reset, Response
 from dupdash.sandbox.moodle import Moodle
@@ -37,7 +37,7 @@ def before_php(struck: Struck) -> Outcome | None:
 def check_answer_types(struck: Struck) -> None:
     """Raise Moodle's error for an answer with a field of the wrong type, if this fault was chosen."""
     if "invalid_response" in struck:
-        raise MoodleError(
+        raise SimulatedError(
             "invalid_response_exception",
             "invalidresponse",
             "Invalid response value detected",
@@ -54,7 +54,7 @@ def with_an_odd_record(value: Any) -> Any:
 def for_the_copy(struck: Struck) -> Mishaps:
     """Return what goes wrong in the copy of this call."""
     dies_in: str | None = None
-    error: MoodleError | None = None
+    error: SimulatedError | None = None
     if "killed_in_backup" in struck:
         dies_in = BACKUP
     elif "killed_in_restore" in struck:
@@ -72,7 +72,7 @@ def for_the_copy(struck: Struck) -> Mishaps:
     )
 
 
-def _restore_error(errorcode: str) -> MoodleError:
+def _restore_error(errorcode: str) -> SimulatedError:
     if errorcode == "none":
         return php_error("Call to a member function get_id() on null")
     return moodle_exception(errorcode, f"error/{errorcode}")

@@ -7,12 +7,12 @@ import threading
 from typing import Any
 
 from dupdash.sandbox.duplication import Copy, Mishaps
-from dupdash.sandbox.errors import MoodleError
+from dupdash.sandbox.errors import SimulatedError
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.running_copies import Copies
 
 
-class Cancelled(MoodleError):
+class Cancelled(SimulatedError):
     """The copy was cancelled. It notices this when it next reports its progress."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class PluginCopy(Copy):
         super().__init__(copies, request, source, mishaps)
         self.stop_it = threading.Event()
 
-    def _fail(self, error: MoodleError) -> None:
+    def _fail(self, error: SimulatedError) -> None:
         self.remove()
         super()._fail(error)
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from dupdash.sandbox.errors import MoodleError
+from dupdash.sandbox.errors import SimulatedError
 from dupdash.sandbox.http_messages import Response
 
 # The value of a declared key that an answer leaves out. JSON then lacks the key, and XML has an empty element for it
@@ -66,7 +66,7 @@ def answer(value: Any, restformat: str) -> Response:
     return _xml(f"{XML_HEAD}<RESPONSE>\n{_xml_value(value) if value is not None else ''}</RESPONSE>\n")
 
 
-def error_answer(error: MoodleError, restformat: str) -> Response:
+def error_answer(error: SimulatedError, restformat: str) -> Response:
     if restformat == "json":
         fields = {"exception": error.exception, "errorcode": error.errorcode, "message": error.message}
         return _json({key: value for key, value in fields.items() if value is not None})

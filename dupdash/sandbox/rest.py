@@ -5,7 +5,7 @@ from typing import Any
 from dupdash.sandbox import fault_behaviour
 from dupdash.sandbox.accounts import PASSWORD, SERVICES, Session, session_for, token_of
 from dupdash.sandbox.errors import (
-    MoodleError,
+    SimulatedError,
     access_exception,
     invalid_parameter,
     invalid_token,
@@ -50,7 +50,7 @@ def _php(
     try:
         value = _call(moodle, token, function, params, struck, raw=raw)
         response = answer(value, restformat)
-    except MoodleError as error:
+    except SimulatedError as error:
         if function in COPYING and not error.left_a_course and not fault_behaviour.damaged(struck):
             calls.count(calls.refused, shortname)
         response = error_answer(error, restformat)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from dupdash.sandbox.call_counter import Calls
 from dupdash.sandbox.duplication import NOTHING_WRONG, Copy, Mishaps
-from dupdash.sandbox.errors import MoodleError, restore_capability_missing, stored_file_not_created, write_failed
+from dupdash.sandbox.errors import SimulatedError, restore_capability_missing, stored_file_not_created, write_failed
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Gates, Pace
@@ -81,7 +81,7 @@ class Copies:
         ):
             self.calls.count(self.calls.watched, shortname)
 
-    def disturbance(self) -> MoodleError:
+    def disturbance(self) -> SimulatedError:
         """Return one of the two errors with which a restore fails after a lookup (measured)."""
         with self._changed:
             return self._random.choice((write_failed(), restore_capability_missing()))

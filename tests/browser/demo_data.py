@@ -29,7 +29,7 @@ WENT_WRONG = (
     ("partial_course", "Error writing to database (backup_ids_temp is full)"),
     ("shortnametaken", "Short name is already used for another course (Introduction to Biology)"),
     ("nopermissions", "Sorry, but you do not currently have permissions to do that (Restore courses)."),
-    ("unreachable", "Connection refused. Tried 9 times."),
+    ("unreachable", "Connection refused. dupdash tried 9 times."),
 )
 NOTE = "For the summer school. The quizzes of weeks 3 to 5 will be replaced before the students come."
 
@@ -343,12 +343,10 @@ class _Writer:
         if job.state == "succeeded":
             yield told(ended, "succeeded", "succeeded", f"The copy is complete: course {job.course_id}.")
         elif job.state == "failed":
-            why = f"Moodle refused to make this copy: {job.failure_message}"
+            why = f"Moodle did not make this copy: {job.failure_message}"
             if course := job.own_course:
                 left = f"id {job.course_id}, “{course['fullname']}” ({course['shortname']})"
-                why = (
-                    f"Moodle stopped in the middle of the copy and left a partial course: {left}, visible to students."
-                )
+                why = f"Moodle stopped in the middle of the copy and left a partial course: {left}, not hidden."
             said = {"errorcode": job.failure_code, "message": job.failure_message}
             yield told(ended, "failed", "failed", why, data=said)
         else:

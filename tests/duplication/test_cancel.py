@@ -238,6 +238,16 @@ def test_deletion_is_retried_when_moodle_was_unreachable(moodle: Moodle, clock: 
     moodle.faults.set("reset_before", function=DELETE, count=1)
     job = cancelled_while_running(moodle)
     assert job.state == State.CHECKING
+    assert reason(job, "checking").startswith("It is not known whether the copy was deleted: ")
+    assert check_until_ended(job, clock).state == State.CANCELLED
+    assert moodle.made() == []
+
+
+def test_deletion_is_retried_after_a_maintenance(moodle: Moodle, clock: Clock) -> None:
+    moodle.answer_once(DELETE, "sitemaintenance", "The site is undergoing maintenance")
+    job = cancelled_while_running(moodle)
+    assert job.state == State.CHECKING
+    assert reason(job, "checking").startswith("The copy is not deleted yet: ")
     assert check_until_ended(job, clock).state == State.CANCELLED
     assert moodle.made() == []
 
@@ -258,7 +268,7 @@ def test_deletion_is_confirmed_by_a_later_check(moodle: Moodle, clock: Clock) ->
     assert moodle.made() == []
     moodle.faults.clear()
     assert check_until_ended(job, clock).state == State.CANCELLED
-    assert "no longer exists" in reason(job, "cancelled_copy_deleted")
+    assert "no longer finds" in reason(job, "cancelled_copy_deleted")
 
 
 def test_deletion_waits_for_the_end_of_maintenance(moodle: Moodle, clock: Clock, settings: Any) -> None:

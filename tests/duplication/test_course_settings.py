@@ -95,9 +95,15 @@ def test_stock_site_sets_dates_after_the_copy(stock: Moodle) -> None:
     copy = stock.course("NEW-1")
     assert job.state == State.SUCCEEDED
     assert (copy.startdate, copy.enddate, copy.idnumber) == (NEW_START, NEW_END, "B-27")
-    assert reason(job, "settings_set") == "The start date and end date and ID number were set."
+    assert reason(job, "settings_set") == "The start date, end date and ID number were set."
     assert job.verification is not None
     assert job.verification["complete"]
+
+
+def test_single_setting_is_named_in_the_singular(stock: Moodle) -> None:
+    dated_source(stock)
+    job = run_worker(submit(SOURCE, idnumber="B-27"))
+    assert reason(job, "settings_set") == "The ID number was set."
 
 
 def test_lost_answer_to_setting_dates_is_repeated(stock: Moodle) -> None:

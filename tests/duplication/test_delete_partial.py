@@ -76,7 +76,7 @@ def test_missing_course_is_reported_as_gone(moodle: Moodle, failed: DuplicationJ
     moodle.state.delete(failed.course_id or 0)
     course_decisions.delete_partial(failed, actor=None, client=client_of)
     assert not failed.left_partial_course
-    assert "no longer exists" in reason(failed, "partial_deleted")
+    assert "no longer finds" in reason(failed, "partial_deleted")
 
 
 def test_hidden_partial_course_is_deleted(moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient) -> None:
@@ -118,7 +118,7 @@ def test_course_in_use_is_not_deleted(
 def test_finished_course_is_not_deleted(moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient) -> None:
     source = moodle.course("AT&T")
     moodle.change(failed.course_id, sections=source.sections)
-    with pytest.raises(CannotDo, match="has the requested names and contents"):
+    with pytest.raises(CannotDo, match="has the requested names, and more contents than"):
         course_decisions.delete_partial(failed, actor=None, client=client_of)
     stays(failed, moodle)
 
@@ -246,7 +246,7 @@ def test_deletion_is_not_claimed_without_a_lookup(
     assert failed.left_partial_course
     moodle.faults.clear()
     course_decisions.delete_partial(failed, actor=None, client=client_of)
-    assert "no longer exists" in reason(failed, "partial_deleted")
+    assert "no longer finds" in reason(failed, "partial_deleted")
 
 
 def test_deletion_is_not_claimed_when_the_course_is_still_there(

@@ -91,7 +91,7 @@ def test_failure_prints_the_reason_and_exits_with_1(moodle: Moodle, command: Com
     with a_worker(lambda job: moodle.add("NEW-1", fullname="In the way")):
         code, out, err = command(*arguments_for())
     assert code == 1
-    assert "Failed: Moodle refused to make this copy: Another course has the short name now." in err
+    assert "Failed: Moodle did not make this copy: Another course has the short name now." in err
     assert "complete" not in out
 
 

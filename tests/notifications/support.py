@@ -65,7 +65,7 @@ def fail(job: DuplicationJob, code: str = "nopermissions", message: str = "Sorry
         job,
         State.FAILED,
         kind="failed",
-        reason=f"Moodle refused to make this copy: {message}",
+        reason=f"Moodle did not make this copy: {message}",
         failure_code=code,
         failure_message=message,
         moodle_error={"errorcode": code, "message": message, "debuginfo": ""},

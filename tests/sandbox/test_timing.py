@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dupdash.sandbox.errors import MoodleError
+from dupdash.sandbox.errors import SimulatedError
 from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
@@ -87,7 +87,7 @@ def test_copies_of_one_source_collide_about_as_often_as_measured() -> None:
 def test_only_one_file_of_a_source_is_written_at_a_time() -> None:
     copies = Copies(State(university("university")), Pace(1), 1, "seed")
     with copies.writing(7):
-        with pytest.raises(MoodleError, match=r"backup\.mbz"), copies.writing(7):
+        with pytest.raises(SimulatedError, match=r"backup\.mbz"), copies.writing(7):
             pass
         with copies.writing(8):
             pass

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from dupdash.accounts import access
 from dupdash.accounts.access import Role
 from dupdash.accounts.models import AuditEntry
-from dupdash.moodle.password_check import Answer, check_password
+from dupdash.moodle.password_check import PasswordAnswer, check_password
 from dupdash.moodle.transport import Secret, Timeouts
 from dupdash.sandbox.accounts import PASSWORD as IN_MOODLE
 from dupdash.sandbox.server import Sandbox
@@ -130,20 +130,20 @@ def test_local_passwords_may_be_off(client: Client, settings: Settings, faculty:
     assert sign_in(client, "faculty", PASSWORD).status_code == 200
 
 
-ODD: dict[str, tuple[Step, Answer]] = {
-    "a token": (answers({"token": "t", "privatetoken": None}), Answer.RIGHT),
-    "a wrong password": (answers({"errorcode": "invalidlogin"}), Answer.WRONG),
-    "no service": (answers({"errorcode": "servicenotavailable"}), Answer.NONE),
-    "both": (answers({"token": "t", "errorcode": "x"}), Answer.NONE),
-    "a list": (answers([1]), Answer.NONE),
-    "no text": (answers({"token": True}), Answer.NONE),
-    "HTML": (sends(http_answer(b"<html>")), Answer.NONE),
-    "nothing": (sends(b""), Answer.NONE),
-    "a reset": (resets(), Answer.NONE),
-    "an error": (sends(http_answer(b'{"token": "t"}', status="502 Bad Gateway")), Answer.NONE),
+ODD: dict[str, tuple[Step, PasswordAnswer]] = {
+    "a token": (answers({"token": "t", "privatetoken": None}), PasswordAnswer.RIGHT),
+    "a wrong password": (answers({"errorcode": "invalidlogin"}), PasswordAnswer.WRONG),
+    "no service": (answers({"errorcode": "servicenotavailable"}), PasswordAnswer.NONE),
+    "both": (answers({"token": "t", "errorcode": "x"}), PasswordAnswer.NONE),
+    "a list": (answers([1]), PasswordAnswer.NONE),
+    "no text": (answers({"token": True}), PasswordAnswer.NONE),
+    "HTML": (sends(http_answer(b"<html>")), PasswordAnswer.NONE),
+    "nothing": (sends(b""), PasswordAnswer.NONE),
+    "a reset": (resets(), PasswordAnswer.NONE),
+    "an error": (sends(http_answer(b'{"token": "t"}', status="502 Bad Gateway")), PasswordAnswer.NONE),
     "a redirect": (
         sends(http_answer(b"", status="307 Moved", headers="Location: http://localhost:1/\r\n")),
-        Answer.NONE,
+        PasswordAnswer.NONE,
     ),
 }
 

@@ -118,11 +118,11 @@ def test_moodles_error_message_is_for_administrators_and_help_desk(
 
 
 def test_own_messages_are_not_shown_as_moodles(as_help_desk: Client) -> None:
-    job = a_job(State.FAILED, failure_code="unreachable", failure_message="Refused the connection. Tried 9 times.")
+    job = a_job(State.FAILED, failure_code="unreachable", failure_message="No connection. dupdash tried 9 times.")
     page = text(as_help_desk.get(f"/jobs/{job.pk}/"))
     assert "Moodle’s error message" not in page
     assert "Details of the failure" in page
-    assert "Tried 9 times." in page
+    assert "dupdash tried 9 times." in page
 
 
 def _partial(**more: Any) -> DuplicationJob:
@@ -247,13 +247,13 @@ def test_complete_copy_is_shown_as_verified(as_administrator: Client, settings: 
 
 
 def test_copy_that_could_not_be_compared_is_a_warning(as_administrator: Client) -> None:
-    report = {"complete": False, "why_not": "The source, course 7, is no longer visible in Moodle."}
+    report = {"complete": False, "why_not": "dupdash no longer finds the source, course 7, in Moodle."}
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     outcome = page.partition('id="job-outcome"')[2]
     assert 'data-level="warning"' in outcome
     assert "This copy could not be compared with its source." in outcome
-    assert "The source, course 7, is no longer visible in Moodle." in outcome
+    assert "dupdash no longer finds the source, course 7, in Moodle." in outcome
     assert "Check the copy in Moodle before you use it." in outcome
     assert "This happens automatically." not in page
     assert "the copy differs" not in page
@@ -363,7 +363,7 @@ def test_deleted_partial_course_is_explained_as_deleted(as_administrator: Client
 def test_activity_names_a_refused_deletion_as_not_deleted(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=77, proof="seen", cancel_requested_at=timezone.now())
     _event(job, "cancelled_copy_kept", "Course 77 was renamed, so somebody is using it. It is not deleted.")
-    _event(job, "shell_kept", "The empty course, id 77, stays in Moodle: Students can see course 77 now.")
+    _event(job, "shell_kept", "The empty course, id 77, stays in Moodle: Course 77 is no longer hidden.")
     activity = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "The copy was not deleted" in activity
     assert "The empty course was not deleted" in activity

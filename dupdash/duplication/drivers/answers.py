@@ -10,7 +10,7 @@ from django.utils import timezone
 from dupdash.duplication.driver_choice import DUPLICATE
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence
-from dupdash.duplication.drivers.copy_tracker import apply_answer, apply_observation
+from dupdash.duplication.drivers.copy_verdict import apply_answer, apply_observation
 from dupdash.duplication.drivers.lookup import (
     changes_from_evidence,
     expected_copy,
@@ -49,7 +49,7 @@ def store_answer(job: DuplicationJob, lease: Lease, answer: Duplicated, evidence
 
 
 def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str, Any]:
-    """Return the columns of a job that Moodle's answer changes. ``evidence``: the evidence after ``apply_answer``."""
+    """Return the new values of the columns that Moodle's answer changes. ``evidence``: as after ``apply_answer``."""
     now = timezone.now()
     changes: dict[str, Any] = {
         "evidence": evidence.to_json(),
@@ -66,10 +66,11 @@ def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str
 def outcome_of_error(
     job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence
 ) -> tuple[Outcome, CopyEvidence]:
-    """Return the outcome of a request that ended with an error, and the evidence after one more round of lookups.
+    """Return the outcome of a request that ended with an error, and the evidence.
 
-    The lookups count more than the error: a proxy may have replaced Moodle's answer with one that says "nothing was
-    started", or the error may come from the middle of a restore.
+    If the error came in a trustworthy answer, one more round of lookups is made first. These lookups count more than
+    the error: a proxy may have replaced Moodle's answer with one that says "nothing was started", or the error may come
+    from the middle of a restore.
     """
     if isinstance(error, errors.NotSent):
         return outcomes.NothingStarted(error), evidence
@@ -92,9 +93,9 @@ def _look_up_once_more(
     """Return the evidence after one more round of lookups, and whether Moodle answered them.
 
     The requested short name is looked up once. After Moodle's own error the request has ended, so the lookup breaks
-    nothing. After a proxy's error the lookup is very unlikely to find the course in its first milliseconds, in which it
-    would break the copy. If Moodle answers that the name is taken, a proxy may have sent the request twice, and the
-    course with the name may be new. So there is a pause before the lookup.
+    nothing. After a proxy's error, the lookup would break the copy only if it found the course in its first
+    milliseconds, which is very unlikely. If Moodle answers that the name is taken, a proxy may have sent the request
+    twice, and the course with the name may be new. So the lookup is made only after NEWBORN seconds.
     """
     if error.errorcode == TAKEN:
         time.sleep(NEWBORN)
@@ -121,13 +122,13 @@ def _meaning(
         case errors.NothingStarted() if _something_began(error, evidence):
             if error.errorcode == TAKEN:
                 # A proxy sent the request twice: the course with the name is this job's copy.
-                return outcomes.AnswerLost(f"{TAKEN}, although this job's own copy is being made")
+                return outcomes.AnswerLost(f"it says that the short name is taken ({TAKEN}), by this job's own copy")
             # After a refusal by Moodle itself the request has ended.
             ended = error.errorcode if isinstance(error, errors.Refused) else ""
-            detail = f"{error.message or error.errorcode}, although a new course was seen"
+            detail = f"{(error.message or error.errorcode).rstrip('.')}, although a new course was seen"
             return outcomes.AnswerLost(detail, ended, error.raw_error)
         case errors.Refused(errorcode=code) if code == TAKEN and not moodle_answered:
-            return outcomes.AnswerLost(f"{code}, and the course with that name may be this job's own copy")
+            return outcomes.AnswerLost(f"it says that the short name is taken ({code}), maybe by this job's own copy")
         case errors.ConfigurationFault():
             return outcomes.SiteUnavailable(error)
         case errors.TryAgain():
@@ -157,7 +158,7 @@ def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bo
 def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
     """Return the outcome of the error ``invalidrecord``.
 
-    It means that a category is missing, or that the site lacks the function (measured).
+    This error means that a category is missing, or that the site lacks the function (measured).
     """
     try:
         site = ask_site(client)

@@ -69,7 +69,7 @@ def may_have_started(error: errors.MoodleError) -> bool:
     """Return whether the site may have accepted the start call despite this error.
 
     A configuration fault without one of Moodle's error codes does not prove that nothing started (rule 3): a proxy may
-    have sent it in place of Moodle's answer, and an accepted copy may wait invisibly in the site's queue.
+    have sent it in place of Moodle's answer. An accepted copy may wait in the site's queue, where no lookup shows it.
     """
     may_be_a_proxys = isinstance(error, errors.ConfigurationFault) and not error.errorcode
     return may_be_a_proxys or isinstance(error, errors.MayHaveStarted)
@@ -95,19 +95,19 @@ def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> 
 
 
 def reason_of_lost_start(why: str) -> str:
-    return f"{why} dupdash repeats the start call until Moodle answers. Moodle recognises it and makes one copy."
+    return f"{why} dupdash repeats the request until Moodle answers. Moodle recognises it and makes only one copy."
 
 
 def columns_without_worker() -> dict[str, Any]:
-    """Return the columns of a running job that no worker works on, because the sweep follows its copy."""
+    """Return the values of columns with which a running job has no worker, because the sweep follows its copy."""
     soon = timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL)
     return {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None, "check_at": soon}
 
 
 def _details(job: DuplicationJob) -> StartDetails:
-    """Return the details of the start call.
+    """Return the parameters of the start call that only the companion functions take.
 
-    They were stored before sending, because a repeated call must be identical.
+    They were stored with the job before sending, because a repeated call must be identical.
     """
     return StartDetails(
         visible=job.visible,
@@ -119,9 +119,9 @@ def _details(job: DuplicationJob) -> StartDetails:
 
 
 def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any]) -> None:
-    """Record that the site accepted the request, and the id by which it knows the copy. Raises StaleJob.
+    """Record that the site accepted the request, and the id by which it knows the copy.
 
-    ``guard``: as for ``move_job``.
+    ``guard``: as for ``move_job``. Raises StaleJob if another process changed the job.
     """
     record_event(
         job,
@@ -144,21 +144,24 @@ def _store(job: DuplicationJob, lease: Lease, duplicate_id: str) -> None:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The status report of a site on one copy. ``status`` is None if the site does not know the id of the copy."""
+class StatusReport:
+    """The status report of a site on one copy.
+
+    If the site does not know the id of the copy, ``status`` is None, and ``detail`` is the site's message, or "".
+    """
 
     status: AsyncStatus | None
     detail: str = ""
 
 
-def read_reports(jobs: Iterable[DuplicationJob]) -> dict[str, Report]:
-    """Return the status reports of running copies, keyed by job id. A job whose status could not be read is missing.
+def read_reports(jobs: Iterable[DuplicationJob]) -> dict[str, StatusReport]:
+    """Return the status reports of running copies, keyed by job id.
 
-    If the site can report on many copies in one call, one call is made, otherwise one for each copy. Raises
-    ConfigurationFault.
+    A job whose status could not be read has no entry. If the site can report on many copies in one call, one call is
+    made, otherwise one for each copy. Raises ConfigurationFault.
     """
     read_together = []
-    reports: dict[str, Report] = {}
+    reports: dict[str, StatusReport] = {}
     with open_async_client() as site:
         for job in jobs:
             if reports_overall_progress(job):
@@ -170,7 +173,7 @@ def read_reports(jobs: Iterable[DuplicationJob]) -> dict[str, Report]:
     return reports
 
 
-def _read_many(site: MoodleClient, jobs: list[DuplicationJob], reports: dict[str, Report]) -> None:
+def _read_many(site: MoodleClient, jobs: list[DuplicationJob], reports: dict[str, StatusReport]) -> None:
     try:
         statuses = site.async_duplicate_statuses(job.duplicate_id for job in jobs)
     except errors.ConfigurationFault:
@@ -182,30 +185,30 @@ def _read_many(site: MoodleClient, jobs: list[DuplicationJob], reports: dict[str
     except errors.MoodleError as error:
         logger.info("the status of %d copies could not be read: %s", len(jobs), error)
     else:
-        reports |= {job.pk: Report(statuses.by_id.get(job.duplicate_id)) for job in jobs}
+        reports |= {job.pk: StatusReport(statuses.by_id.get(job.duplicate_id)) for job in jobs}
         moodle_health.record_cron(statuses.cron_idle_for)
 
 
-def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report]) -> None:
+def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, StatusReport]) -> None:
     try:
-        reports[job.pk] = Report(site.async_duplicate_status(job.duplicate_id))
+        reports[job.pk] = StatusReport(site.async_duplicate_status(job.duplicate_id))
     except errors.ConfigurationFault:
         raise
     except errors.Refused as refusal:
-        reports[job.pk] = Report(None, refusal.message)
+        reports[job.pk] = StatusReport(None, refusal.message)
     except errors.MoodleError as error:
         logger.info("job %s: its status could not be read: %s", job.pk, error)
 
 
 def reports_overall_progress(job: DuplicationJob) -> bool:
-    """Return whether the site reports one progress for both phases.
+    """Return whether the site reports one progress for backup and restore together.
 
     Such a site also reports on many copies in one call.
     """
     return abilities(job.driver).reports_overall_progress
 
 
-def is_running(job: DuplicationJob, report: Report) -> bool:
+def is_running(job: DuplicationJob, report: StatusReport) -> bool:
     """Return whether the site reports the copy as running; False for a driver that does not report overall progress.
 
     A copy that is reported as running is not looked up, because a lookup could break it.
@@ -218,7 +221,7 @@ def is_running(job: DuplicationJob, report: Report) -> bool:
 
 
 def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
-    """Ask the site to stop the copies of cancelled jobs. This is repeated until the copies have ended."""
+    """Ask the site to stop the copies of cancelled jobs. The sweep repeats this until the copies have ended."""
     unwanted = [
         job for job in jobs if job.cancel_requested_at and job.duplicate_id and abilities(job.driver).stops_copies
     ]
@@ -234,7 +237,7 @@ def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
 
 
 def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime | None = None) -> dict[str, Any]:
-    """Return the columns of a job that a status report changes; empty if the report contains nothing new."""
+    """Return the new values of the columns that a status report changes; empty if the report contains nothing new."""
     now = now or timezone.now()
     reported = (status.phase, status.status, status.progress)
     overall = overall_of_report(
@@ -257,6 +260,6 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime 
     return changes
 
 
-def is_finished(report: Report | None) -> bool:
+def is_finished(report: StatusReport | None) -> bool:
     """Return whether the site reports the copy as complete."""
     return report is not None and report.status is not None and report.status.status == FINISHED_OK

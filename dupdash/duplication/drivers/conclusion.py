@@ -1,8 +1,8 @@
 """Interprets the status that a site reports for a copy that it makes in the background.
 
 A site with only the two proposed services (MDL-64916) reports a status and nothing more, so dupdash also looks up the
-course. The Moodle plugin, and another dupdash, also return a result: it names the course, which is the proof, or gives
-the reason for the failure.
+course. The Moodle plugin, and another dupdash, also return a result. A result names the course, and so proves it, or
+gives the reason for the failure.
 """
 
 import logging
@@ -16,12 +16,12 @@ from msgspec import to_builtins
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.asynchronous import (
     FAILED_WITHOUT_REASON,
-    Report,
+    StatusReport,
     changes_from_report,
     reports_overall_progress,
 )
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, Observation
-from dupdash.duplication.drivers.copy_tracker import apply_answer, apply_observation
+from dupdash.duplication.drivers.copy_verdict import apply_answer, apply_observation
 from dupdash.duplication.drivers.lookup import (
     changes_from_evidence,
     evidence_of,
@@ -46,11 +46,11 @@ logger = logging.getLogger("dupdash.asynchronous")
 ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 
 
-def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outcome | None:
+def conclude(job: DuplicationJob, report: StatusReport, client: MoodleClient) -> Outcome | None:
     """Return the outcome of a job according to a status report.
 
-    Returns None if the copy is not finished, or if the site does not answer. Raises StaleJob if another process changed
-    the job, and ConfigurationFault.
+    Returns None if the outcome is not known yet: the copy is not finished, the site does not answer, or its answers
+    contradict each other. Raises StaleJob if another process changed the job, and ConfigurationFault.
     """
     status = report.status
     if status is None:
@@ -68,7 +68,7 @@ def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outco
 
 def _unknown_id(job: DuplicationJob, detail: str) -> Outcome:
     message = f" ({detail})" if detail else ""
-    return outcomes.AnswerLost(f"Moodle no longer knows the duplication {job.duplicate_id}{message}")
+    return outcomes.AnswerLost(f"Moodle no longer knows the copy with the id {job.duplicate_id}{message}")
 
 
 # --- Sites that return a result -----------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def _finished(
 ) -> Outcome:
     """Return the outcome after the result named a course.
 
-    One lookup confirms that the course has the requested names.
+    One lookup must confirm that the course has the requested names. Otherwise the job is checked.
     """
     course, expected, now = client.course_by_id(course_id), expected_copy_after_sending(job), time.time()
     shown = (CourseSnapshot.from_course(course),) if course is not None else ()
@@ -127,7 +127,7 @@ def _failed(job: DuplicationJob, result: AsyncResult) -> Outcome:
 def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient) -> Outcome | None:
     done = status.status == FINISHED_OK
     if status.status == FINISHED_ERR:
-        return outcomes.AnswerLost("Moodle reports that the copy failed", FAILED_WITHOUT_REASON)
+        return outcomes.AnswerLost("Moodle reports that the copy failed, but gives no reason", FAILED_WITHOUT_REASON)
     evidence = _look_up(job, client, done=done)
     # A lookup takes several requests for each copy, so it is made less often than the status is read.
     next_at = timezone.now() + timedelta(seconds=max(settings.FOLLOW_INTERVAL, settings.STATUS_INTERVAL))
@@ -135,7 +135,7 @@ def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient)
     if evidence.is_complete_in_moodle and evidence.course_id is not None and done:
         return outcomes.Finished(evidence.course_id)
     if done and evidence.course_id is None:
-        return outcomes.AnswerLost("Moodle reports that the copy is complete, but no such course was found")
+        return outcomes.AnswerLost("Moodle reports that the copy is complete, but no course with its names was found")
     return None
 
 

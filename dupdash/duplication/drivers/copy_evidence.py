@@ -11,9 +11,9 @@ MISSES_UNTIL_GONE = 3
 
 @dataclass(frozen=True)
 class CourseSnapshot:
-    """A course as one lookup showed it. ``sections`` is None if its contents were not read.
+    """A course as one lookup showed it. ``sections`` and ``activities`` are None if its contents were not read.
 
-    ``has_start_date`` is False if the service account may not see the start date.
+    If the service account may not see these settings, ``visible`` is True and ``has_start_date`` is False.
     """
 
     id: int
@@ -55,7 +55,7 @@ class ExpectedCopy:
 
 @dataclass(frozen=True)
 class Observation:
-    """The result of one round of lookups."""
+    """The result of one round of lookups. ``at``: when it began, in seconds since the epoch."""
 
     at: float
     courses: tuple[CourseSnapshot, ...] = ()
@@ -92,9 +92,9 @@ class TrackedCourse:
 
     @property
     def is_past_hidden_row(self) -> bool:
-        """Whether the course is more than the hidden row with which a restore begins, or which a failed restore leaves.
+        """Whether the course is more than the hidden row that a restore creates first and may leave behind.
 
-        Then requested names show that the copy is complete, because a restore sets them at its very end.
+        If such a course has the requested names, the copy is complete, because a restore sets them at its very end.
         """
         return self.visible or self.renamed or self.has_start_date
 
@@ -116,7 +116,7 @@ class CopyEvidence:
 
     @property
     def own(self) -> TrackedCourse | None:
-        """The course that is proven to be the copy, or that Moodle's answer names."""
+        """The course that is proven to be the copy, or else the one that Moodle's answer names; None without one."""
         own_id = self.answered if self.course_id is None else self.course_id
         return next((course for course in self.courses if course.id == own_id), None)
 

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from dupdash.duplication.drivers.copy_contents import contents_of_copy
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
-from dupdash.duplication.drivers.copy_tracker import has_requested_names, is_likely
+from dupdash.duplication.drivers.copy_verdict import has_requested_names, is_likely
 from dupdash.duplication.drivers.temporary_names import NAMES_BEYOND, temporary_short_name
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
+from dupdash.duplication.quantities import counted
 from dupdash.duplication.transitions import record_event, update_job
 from dupdash.duplication.unsafe_lookups import names_not_to_look_up
 from dupdash.moodle.client import MoodleClient
@@ -27,7 +28,7 @@ CANDIDATES_FOLLOWED = 5
 
 
 def first_temporary_names(job: DuplicationJob) -> list[str]:
-    """Return the temporary names that are always part of a baseline."""
+    """Return the first few temporary names, which are part of every baseline."""
     names = _counted_names(job, job.source_shortname)
     return list(islice(names, NAMES_BEYOND + 1))
 
@@ -46,13 +47,13 @@ def take_baseline(
     of_others: Iterable[int] = (),
     known: Mapping[str, tuple[Course, ...]] | None = None,
 ) -> dict[str, list[str] | list[int]]:
-    """Look up temporary names, and return these names and the ids of the courses that have them.
+    """Look up temporary names, and return the baseline: these ``names``, and as ``present`` the ids of their courses.
 
     The names are those up to the first free one, and a few more. Restore will give the copy the first of them that is
     free at that moment. Moodle has no cheap way to ask for the highest course id, so these ids distinguish the copy
     from earlier courses.
-    ``of_others``: the courses of other jobs, which may get these names later.
-    ``known``: the results of lookups that were just made, keyed by name.
+    ``of_others``: the ids of other jobs' courses, which may get these names later; they are added to ``present``.
+    ``known``: the results of lookups that were just made, keyed by name. Raises MoodleError.
     """
     names: list[str] = []
     present = sorted(of_others)
@@ -79,7 +80,7 @@ def expected_copy_after_sending(job: DuplicationJob) -> ExpectedCopy:
 def expected_copy(job: DuplicationJob) -> ExpectedCopy:
     """Return the expected copy of a job whose course was not seen yet.
 
-    Until the course is seen, no other copy of its source is sent. So no other job can have made such a course.
+    Until then, no other copy of the source is sent (rule 4), so there is no course of another job to exclude.
     """
     return ExpectedCopy(
         shortname=job.shortname,
@@ -94,7 +95,7 @@ def expected_copy(job: DuplicationJob) -> ExpectedCopy:
 def courses_of_other_jobs(job: DuplicationJob) -> set[int]:
     """Return the ids of the courses that other jobs are proven to have made from the same source.
 
-    These courses had the same temporary names.
+    These courses had the temporary names that the copy of this job can have.
     """
     others = DuplicationJob.objects.filter(source_id=job.source_id).exclude(pk=job.pk).exclude(proof=Proof.NONE)
     return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
@@ -152,8 +153,8 @@ def may_look_up_requested_name(job: DuplicationJob, evidence: CopyEvidence) -> b
     """Return whether the requested short name may be looked up with little or no risk of breaking the copy.
 
     After Moodle has ended the request, there is no risk. Before that, the course must be overdue, no candidate may be
-    changing, and the last such lookup must be long enough ago (docs/architecture.md, "Evidence"). A known course makes
-    the lookup unnecessary.
+    changing, and the last such lookup must be long enough ago (docs/architecture.md, "Evidence"). Returns False if the
+    course is known, because then the lookup is unnecessary.
     """
     if evidence.course_id is not None or evidence.answered is not None:
         return False
@@ -178,6 +179,7 @@ def observe_copy(
 ) -> Observation:
     """Make a round of lookups: known courses by their ids, then the given temporary names, then the requested name.
 
+    No names are looked up if a course is proven to be the copy, or if Moodle's answer names it.
     ``contents``: whether to read the contents of all courses found, which is expensive (0.3 s for 307 activities).
     Otherwise contents are read only for a course with the requested names, to find out whether it is complete.
     ``requested_name``: whether to look up the requested short name, which only ``may_look_up_requested_name`` may
@@ -224,7 +226,7 @@ def _followed(evidence: CopyEvidence) -> list[int]:
 
 
 def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[str, Any]:
-    """Return the columns of a job that change with the evidence from a lookup that Moodle has just answered."""
+    """Return the new values of the columns that change with the evidence from a lookup that Moodle just answered."""
     now = timezone.now()
     changes: dict[str, Any] = {"evidence": evidence.to_json(), "last_response_at": now}
     expected = expected_copy(job)
@@ -274,6 +276,7 @@ def _milestone(job: DuplicationJob, changes: Mapping[str, Any], evidence: CopyEv
         seen = f"The backup is done. {what} appeared in Moodle: id {shown.id} ({shown.shortname})."
         return "course_seen", seen, shown.id
     if "content_at" in changes:
-        contents = f"The contents appeared: {shown.sections} sections, {shown.activities} activities."
+        inside = f"{counted(shown.sections, 'section')}, {counted(shown.activities, 'activity', 'activities')}"
+        contents = f"The contents appeared: {inside}."
         return "content_seen", contents, shown.id
     return None

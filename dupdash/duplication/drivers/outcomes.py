@@ -15,14 +15,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Finished:
-    """The copy is complete, as lookups have confirmed, although the call that requested it has not returned it."""
+    """Lookups have confirmed that the copy is complete."""
 
     course_id: int
 
 
 @dataclass(frozen=True)
 class NothingStarted:
-    """A temporary fault occurred, which proves that Moodle started nothing. The job may be sent again later."""
+    """Moodle started nothing, because of a fault that is probably temporary. The job is sent again later."""
 
     error: MoodleError
 
@@ -87,7 +87,7 @@ class CancelledInMoodle:
 
 @dataclass(frozen=True)
 class LeaseLost:
-    """The worker lost its lease, because another process took the job back."""
+    """The worker lost its lease, because another process recovered the job."""
 
     # If the request still runs: waits for its answer and returns its outcome.
     late_outcome: "Callable[[], Outcome] | None" = None

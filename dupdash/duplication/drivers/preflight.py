@@ -26,10 +26,10 @@ from dupdash.moodle.driver_abilities import Driver, abilities
 
 logger = logging.getLogger("dupdash.preflight")
 
-SENT = "The request was sent to Moodle. dupdash sends it again only if Moodle has no copy from it."
+SENT = "The request was sent to Moodle. dupdash sends it again only if it is certain that Moodle made no copy."
 SENT_WITH_KEY = (
-    "dupdash asked Moodle to start the copy. If the answer is lost, dupdash repeats the request with the same key, so "
-    "that Moodle makes no second copy."
+    "dupdash asked Moodle to start the copy. If the answer is lost, dupdash repeats the request. Moodle recognises it "
+    "and makes only one copy."
 )
 
 
@@ -71,10 +71,14 @@ def _check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient
     source, activities, *found = read_together(client, _reads(job, names))
     known = dict(zip(names, found, strict=True))
     if source is None:
-        return outcomes.Refused("invalidcourseid", f"Course {job.source_id} no longer exists.")
+        return outcomes.Refused(
+            "invalidcourseid",
+            f"dupdash no longer finds the source, course {job.source_id}, in Moodle: it was deleted, or dupdash’s "
+            "Moodle account may not see it.",
+        )
     if taken := known.pop(job.shortname, []):
         return outcomes.Refused(
-            TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name now."
+            TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has the requested short name now."
         )
     # A call that is repeated with the same key must contain the same settings.
     course_settings = job.course_settings or settings_of_copy(job, source)
@@ -126,7 +130,7 @@ def _check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient
 def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient], Any]]:
     """Return the lookups that are made before sending, to be run at the same time.
 
-    They read the source, the number of its activities, and the courses with each of the names.
+    They return, in this order: the source, the number of its activities, and the courses with each of the names.
     """
 
     def lookup(name: str) -> Callable[[MoodleClient], Any]:

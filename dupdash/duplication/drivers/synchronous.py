@@ -1,7 +1,7 @@
-"""Duplicates through Moodle's synchronous service: one long call, with lookups that follow the copy meanwhile.
+"""Duplicates through Moodle's synchronous service: one long call, and meanwhile lookups of the copy.
 
-An error of Moodle does not leave this module: ``duplicate`` returns it as an Outcome. If the database is down before
-the request is sent, its error is raised; afterwards the module waits for the database.
+This module raises no MoodleError: ``duplicate`` returns it as an Outcome. If the database is down before the request
+is sent, the database's error is raised; afterwards the module waits for the database.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from django.utils import timezone
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.answers import outcome_of_error, store_answer
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence
-from dupdash.duplication.drivers.copy_tracker import apply_observation
+from dupdash.duplication.drivers.copy_verdict import apply_observation
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy,
@@ -45,7 +45,7 @@ from dupdash.moodle.records import Duplicated
 
 logger = logging.getLogger("dupdash.synchronous")
 
-# When the contents of a copy are first read, and the pause after that, as shares of the expected restore. Contents
+# When the contents of a copy are first read, and the interval after that, as shares of the expected restore. Contents
 # become visible near the end of the restore.
 FIRST_CONTENT_SHARE, CONTENT_SHARE = 1 / 2, 1 / 8
 # After each lookup that includes a second name, this many lookups ask only for the most likely one.
@@ -54,15 +54,15 @@ LIKELY_ALONE = 3
 RECORD_INTERVAL = timedelta(seconds=5)
 # After this many lookups that show a complete copy, the driver no longer waits for the answer.
 LOOKUPS_FOR_THE_ANSWER = 5
-# The pause between two lookups is this share of the elapsed time, up to PAUSE_FACTOR_MOST times the shortest pause.
-PAUSE_SHARE = 1 / 8
-PAUSE_FACTOR_MOST = 10
+# The interval between two lookups is this share of the elapsed time, at most INTERVAL_FACTOR_MOST times the shortest.
+INTERVAL_SHARE = 1 / 8
+INTERVAL_FACTOR_MOST = 10
 # The share of the expected backup that passes before the first lookup.
 FIRST_LOOKUP_SHARE = 0.6
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
-    """Send the request of a claimed job once, and follow the copy until Moodle answers or the answer is lost."""
+    """Send the request of a claimed job once, and look for the copy until Moodle answers or the answer is lost."""
     ended = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
     if ended is not None:
         return ended
@@ -73,7 +73,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
         if call.answer is None:
             _record_until_database_up(job, lease, evidence)
         return _conclude(job, lease, client, call, evidence)
-    # The job was taken back, and the sweep checks it now.
+    # The job was recovered, and the sweep checks it now.
     retry_until_database_up(lambda: _hand_over(job, evidence))
     return outcomes.LeaseLost(late_outcome=lambda: _await_late_answer(job, lease, call))
 
@@ -103,7 +103,10 @@ class Call(threading.Thread):
 
 
 def _hand_over(job: DuplicationJob, evidence: CopyEvidence) -> None:
-    """Store the evidence of this worker for the sweep, which checks the job now."""
+    """Store this worker's evidence: the job was recovered from this worker, and from now on the sweep checks it.
+
+    Evidence that is already stored is not replaced.
+    """
     job.refresh_from_db()
     if not evidence.courses or evidence_of(job).courses or job.is_terminal:
         return
@@ -114,7 +117,7 @@ def _hand_over(job: DuplicationJob, evidence: CopyEvidence) -> None:
 
 
 def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
-    """Wait for the answer to the request of a job that was taken back from this worker, and return the outcome."""
+    """Wait for the answer to the request of a job that was recovered from this worker, and return the outcome."""
     call.join()
     retry_until_database_up(job.refresh_from_db)
     with open_client() as client:
@@ -122,10 +125,10 @@ def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome
 
 
 def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) -> tuple[CopyEvidence, bool]:
-    """Follow the copy until the call ends, or until lookups show a complete copy. Stores milestones.
+    """Look for the copy until the call ends, or until lookups show a complete copy. Stores milestones.
 
-    It looks up only temporary names and courses that had them. Any other lookup could find the new course in its first
-    milliseconds and break the copy. Returns the evidence, and whether this worker still has the lease.
+    Only temporary names and courses that had them are looked up. Any other lookup could find the new course in its
+    first milliseconds and break the copy. Returns the evidence, and whether this worker still has the lease.
     """
     evidence, expected = evidence_of(job), expected_copy(job)
     names = _names_in_turn(job)
@@ -139,13 +142,13 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
         now = time.monotonic()
         with_content = now >= next_content
         if with_content:
-            next_content = now + _content_pause(job, CONTENT_SHARE)
+            next_content = now + _content_interval(job, CONTENT_SHARE)
         try:
             to_look_up = safe_names(job, next(names)) if not evidence.courses else ()
             observation = observe_copy(client, evidence, expected, names=to_look_up, contents=with_content)
             before, evidence = evidence, apply_observation(evidence, expected, observation)
             if evidence.courses and not before.courses:
-                next_content = now + _content_pause(job, FIRST_CONTENT_SHARE)
+                next_content = now + _content_interval(job, FIRST_CONTENT_SHARE)
             if evidence != before or (timezone.now() - (job.last_response_at or job.created_at)) > RECORD_INTERVAL:
                 record_evidence(job, evidence, guard=lease.guard)
         except errors.MoodleError as error:
@@ -159,33 +162,33 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
         complete_lookups += evidence.is_complete_in_moodle
         if complete_lookups >= LOOKUPS_FOR_THE_ANSWER:
             break
-        call.join(_pause(bool(evidence.courses), time.monotonic() - began))
+        call.join(_lookup_interval(bool(evidence.courses), time.monotonic() - began))
     return evidence, True
 
 
 def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
-    """Yield the temporary names for each lookup: the most likely one, and sometimes another one."""
+    """Yield the temporary names for each round of lookups: the most likely one, and sometimes another one."""
     likely = most_likely_temporary_name(job)
     for name in cycle(names_in_baseline(job) or likely):
         yield (*likely, name)
         yield from repeat(likely, LIKELY_ALONE)
 
 
-def _content_pause(job: DuplicationJob, share: float) -> float:
+def _content_interval(job: DuplicationJob, share: float) -> float:
     """Return the seconds until contents are read next.
 
-    They are a share of the restore, because reading is expensive.
+    They are a share of the expected restore, because reading is expensive.
     """
     return float(max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) * share))
 
 
-def _pause(seen: bool, elapsed: float) -> float:
+def _lookup_interval(seen: bool, elapsed: float) -> float:
     """Return the seconds until the next lookup.
 
-    The pause grows, because lookups slow Moodle down and a long copy changes rarely.
+    They grow, because lookups slow Moodle down and a long copy changes rarely.
     """
     shortest = settings.FOLLOW_INTERVAL if seen else settings.WATCH_INTERVAL
-    return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_FACTOR_MOST * shortest))
+    return float(min(max(shortest, elapsed * INTERVAL_SHARE), INTERVAL_FACTOR_MOST * shortest))
 
 
 def _record_until_database_up(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:

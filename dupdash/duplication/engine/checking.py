@@ -14,7 +14,7 @@ from django.utils import timezone
 from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import asynchronous
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, TrackedCourse
-from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
+from dupdash.duplication.drivers.copy_verdict import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy_after_sending,
@@ -31,6 +31,7 @@ from dupdash.duplication.engine.deletion import Guard
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import isolate, quote_course
+from dupdash.duplication.quantities import times
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, update_job
 from dupdash.moodle.client import MoodleClient
@@ -45,16 +46,17 @@ CHECKED_STATES = (State.CHECKING, State.UNRESOLVED)
 
 
 def _due(now: datetime) -> list[str]:
-    """Return the ids of the jobs that are due for a check, the longest overdue first."""
+    """Return the ids of the jobs that are due for a check. The job that has waited longest is first."""
     jobs = DuplicationJob.objects.filter(state__in=CHECKED_STATES, check_at__lte=now).order_by("check_at")
     return list(jobs.values_list("pk", flat=True))
 
 
 def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
-    """Check every job that is due. If Moodle is down or slow, the rest is left for the next sweep.
+    """Check every job that is due, until ``deadline``, a time of the monotonic clock.
 
-    Between two checks it follows the copies that the site makes in the background, so that many checks do not delay
-    their jobs. ``deadline``: on the monotonic clock. Returns False if time ran out or Moodle did not answer.
+    Also reads the status of the copies that the site makes in the background, before the first check and after each
+    check, so that many checks do not delay the end of these copies' jobs. Returns False if time ran out, or if Moodle
+    is down, is misconfigured or did not answer. Then the next sweep checks the remaining jobs.
     """
     if moodle_health.is_down() or not follow_due_jobs(client, deadline):
         return False
@@ -67,7 +69,8 @@ def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
 def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
     """Check a job once if it is due.
 
-    Returns False if dispatch was paused, or if Moodle could not be reached or did not answer in time.
+    Returns False if no further job should be checked now: this check paused dispatch, or Moodle could not be reached or
+    did not answer in time.
     """
     job = DuplicationJob.objects.filter(pk=job_id, state__in=CHECKED_STATES).first()
     if job is None or job.check_at is None or job.check_at > timezone.now():
@@ -77,7 +80,7 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
         update_job(
             job,
             guard={"check_at": job.check_at},
-            check_at=timezone.now() + timedelta(seconds=_pause_before_next(job)),
+            check_at=timezone.now() + timedelta(seconds=_interval_to_next(job)),
             checks=F("checks") + 1,
         )
         _look_up(job, client, deadline)
@@ -95,19 +98,20 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
     return True
 
 
-def _pause_before_next(job: DuplicationJob) -> float:
-    """Return the seconds until the next check. The pause grows with each check, and is longer for an unresolved job."""
+def _interval_to_next(job: DuplicationJob) -> float:
+    """Return the seconds until the next check. They grow with each check, and are more for an unresolved job."""
     steps = min(job.checks, 60)
     if job.state == State.CHECKING:
         return float(min(settings.CHECK_LONGEST, settings.CHECK_FIRST * 1.5**steps))
     return float(min(settings.UNRESOLVED_LONGEST, settings.CHECK_LONGEST * 2.0**steps))
 
 
-class Names:
-    """Yields the temporary names to look up in one check: the most likely one, one of the others, then further others.
+class NamesToLookUp:
+    """Yields the temporary names to look up in one check: the most likely one, then the others.
 
-    The first two are yielded in any case, the rest until ``deadline``, a time of the monotonic clock. Each answered
-    check begins at the next of the others, so that all of them are looked up after some checks even if Moodle is slow.
+    Yields the first two names in any case, and further names until ``deadline``, a time of the monotonic clock. After
+    each check that Moodle answered, the next check begins one name later in the list of the others. So every name is
+    looked up after some checks, even if Moodle is slow.
     """
 
     def __init__(self, job: DuplicationJob, deadline: float) -> None:
@@ -132,7 +136,7 @@ class Names:
 
 def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None:
     evidence, expected = evidence_of(job), expected_copy_after_sending(job)
-    names = Names(job, deadline)
+    names = NamesToLookUp(job, deadline)
     requested_name = may_look_up_requested_name(job, evidence)
     try:
         observation = observe_copy(client, evidence, expected, names=names, requested_name=requested_name)
@@ -160,7 +164,7 @@ def _act_on(
     all_names_looked_up: bool,
     requested_name_looked_up: bool,
 ) -> None:
-    """End the checked job, or leave it for the next check, according to the evidence."""
+    """Do what the evidence requires: end the job, queue it again, mark it as unresolved, or leave it unchanged."""
     guard = _unanswered_since(job)
     now = timezone.now()
     own, course_id = evidence.own, evidence.course_id
@@ -183,8 +187,9 @@ def _act_on(
             fail(
                 job,
                 "course_gone",
-                f"Course {own.id} is no longer in Moodle.",
-                reason=f"Somebody deleted the course of this job, id {own.id}, in Moodle.",
+                f"dupdash no longer finds course {own.id} in Moodle.",
+                reason=f"dupdash no longer finds the course of this job, id {own.id}, in Moodle. Somebody probably "
+                "deleted it.",
                 guard=guard,
                 course_deleted_at=now,
             )
@@ -218,12 +223,15 @@ def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
 
 
 def ended_with_error(job: DuplicationJob) -> bool:
-    """Return whether Moodle answered with an error. Then the job has failed, even if its course exists in Moodle."""
+    """Return whether Moodle answered with an error. Then the job cannot succeed, even if its course exists in Moodle.
+
+    A status report that the copy failed does not count if it gives no reason: the site may have confused two copies.
+    """
     return job.request_error not in ("", asynchronous.FAILED_WITHOUT_REASON)
 
 
 def _moodle_ended_request(job: DuplicationJob, now: datetime) -> bool:
-    """Return whether an error ended the request, and enough lookups have shown what it left."""
+    """Return whether an error ended the request, and enough lookups have shown what the error left in Moodle."""
     if not job.request_error or job.answered_checks < LOOKUPS_AFTER_AN_ERROR:
         return False
     if ended_with_error(job):
@@ -239,7 +247,7 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
         job.request_error or "partial_course",
         _message_of_moodle(job) or "Moodle stopped in the middle of the copy.",
         reason=f"Moodle stopped in the middle of the copy and left a partial course: id {evidence.course_id}, "
-        f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}. {note}".rstrip(),
+        f"“{_name_of(course)}”, {'not hidden' if course and course.visible else 'hidden'}. {note}".rstrip(),
         data={"course_id": evidence.course_id},
         guard=guard,
     )
@@ -248,12 +256,17 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
 def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
     """Fail a job that has no proven course and whose candidates no longer change: Moodle was probably killed."""
     present = (evidence.own,) if evidence.own else evidence.present_candidates
+    if len(present) == 1:
+        seen = f"This course no longer changes and is probably a part of the copy: {_list(present)}."
+        advice = "a course administrator should check the course and delete it"
+    else:
+        seen = f"These courses no longer change, and one of them is probably a part of the copy: {_list(present)}."
+        advice = "a course administrator should check the courses and delete the one that belongs to the copy"
     fail(
         job,
         job.request_error or "likely_partial_course",
         _message_of_moodle(job) or "The copy was not completed. Moodle has a course that is probably a part of it.",
-        reason="Moodle did not complete the copy. This course no longer changes and is probably a part of the "
-        f"copy: {_list(present)}. This is not proven: a course administrator should check the course and delete it.",
+        reason=f"Moodle did not complete the copy. {seen} This is not proven: {advice}.",
         data={"candidates": [course.id for course in present]},
         guard=guard,
     )
@@ -265,12 +278,13 @@ def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard)
         _fail_with_partial(job, evidence, guard)
         return
     likely = _list(evidence.present_candidates)
+    who, them = "A course administrator", "it" if len(evidence.present_candidates) == 1 else "them"
     fail(
         job,
         job.request_error,
         _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
         reason="Moodle stopped with an error, and no course is proven to come from this job."
-        + (f" Moodle may have a part of the copy: {likely}. A course administrator should check it." if likely else ""),
+        + (f" Moodle may have a part of the copy: {likely}. {who} should check {them}." if likely else ""),
         data={"candidates": [course.id for course in evidence.present_candidates]},
         guard=guard,
     )
@@ -283,22 +297,25 @@ def _message_of_moodle(job: DuplicationJob) -> str:
 def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
     likely = _list(evidence.present_candidates)
     seen = f"Course {evidence.course_id} comes from this job, but is not complete. " if evidence.course_id else ""
-    times = "once" if job.answered_checks == 1 else f"{job.answered_checks} times"
+    courses = "Course" if len(evidence.present_candidates) == 1 else "Courses"
+    if likely:
+        seen += f"{courses} that may be the copy: {likely}. "
+    elif evidence.own is None:
+        seen += "No course that could be the copy was found. "
     checked = (
-        f"dupdash checked {times} whether Moodle has a course called {quote_course(job.fullname, job.shortname)}, "
-        "and found no proof that the copy was made, nor that it was not made."
+        f"dupdash checked {times(job.answered_checks or job.checks)} whether Moodle has a course called "
+        f"{quote_course(job.fullname, job.shortname)}"
+    )
+    checked += (
+        ", and found no proof that the copy was made, nor that it was not made."
         if job.answered_checks
-        else f"Moodle answered none of {job.checks} checks for a course called "
-        f"{quote_course(job.fullname, job.shortname)}, so there is no proof that the copy was made, nor that it was "
-        "not made."
+        else ", but Moodle did not answer. So there is no proof that the copy was made, nor that it was not made."
     )
     move_job(
         job,
         State.UNRESOLVED,
         kind="unresolved",
-        reason=f"{checked} {seen}"
-        + (f"Courses that may be the copy: {likely}. " if likely else "No course that could be the copy was found. ")
-        + "dupdash keeps checking, less and less often.",
+        reason=f"{checked} {seen}dupdash keeps checking, less and less often.",
         data={"candidates": [candidate.id for candidate in evidence.present_candidates]},
         guard=guard,
         checks=0,

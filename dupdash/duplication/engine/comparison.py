@@ -18,10 +18,11 @@ Report = dict[str, Any]
 
 
 def compare(source: Contents, copy: Contents, *, with_activities: bool, dates_moved: bool = False) -> Report:
-    """Return the report on two courses: numbers of sections and activities, and the missing and extra ones.
+    """Return the report that compares a copy with its source: the numbers of sections and activities, and differences.
 
-    ``matched``: how many are in both courses, because equal numbers do not prove equal activities. ``dates_moved``: the
-    copy has another start date than its source.
+    ``with_activities``: the copy should contain the activities. ``dates_moved``: the copy has another start date than
+    its source. In the report, ``missing`` lists what only the source has, ``extra`` what only the copy has, and
+    ``matched`` counts what both have, because equal numbers do not prove equal activities.
     """
     if dates_moved:
         copy = _with_source_names_of_weeks(source, copy)
@@ -50,7 +51,7 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool, dates_mo
 
 
 def _with_source_names_of_weeks(source: Contents, copy: Contents) -> Contents:
-    """Return the copy with the source's section names wherever both names of a section contain a number.
+    """Return the contents of the copy, with the source's name for each section whose two names contain a number.
 
     A course in weekly format names its sections after dates ("14 September - 20 September"), so these names differ when
     the start date has moved.
@@ -70,7 +71,7 @@ def _has_number(name: str) -> bool:
 
 
 def _sections(contents: Contents, *, with_subsections: bool = True) -> Counter[tuple[str, str]]:
-    """Count sections by number and name, and subsections by component and name: a copy gives them other numbers."""
+    """Count sections by number and name. Subsections count by component and name: a copy gives them other numbers."""
     return Counter(
         (section.component or str(section.number), section.name)
         for section in contents.sections

@@ -39,10 +39,11 @@ def finish(
 ) -> None:
     """End a job whose copy Moodle has completed.
 
-    Compares the copy with its source; if the job was cancelled, deletes the copy instead.
-    ``retry_deletion``: try a deletion again later if it fails for a temporary reason. ``report``: the comparison, if it
-    was made already. ``guard`` and ``changes``: as for ``move_job``. Raises StaleJob if the job was changed or
-    cancelled meanwhile.
+    Compares the copy with its source. The job succeeds, or fails if the copy lacks most of its source. If the job was
+    cancelled, the copy is deleted instead; if it cannot be deleted, the job ends as if it had not been cancelled.
+    ``retry_deletion``: if the deletion fails for a temporary reason, a later check tries it again. ``report``: the
+    comparison, if it was made already. ``guard`` and ``changes``: as for ``move_job``. Raises StaleJob if the job was
+    changed or cancelled meanwhile.
     """
     wanted = job.cancel_requested_at is None
     if not wanted and _delete_unwanted(job, course_id, client, guard, retry_deletion, changes):
@@ -81,9 +82,11 @@ def _set_course_settings(job: DuplicationJob, course_id: int, client: MoodleClie
 
     If that fails, the copy still counts as complete, and its report lists the settings that differ.
     """
-    names = " and ".join(label for name, label in LABELS.items() if name in job.course_settings)
+    *labels, last = [label for name, label in LABELS.items() if name in job.course_settings]
+    names = f"{', '.join(labels)} and {last}" if labels else last
+    were, them = ("were", "them") if labels else ("was", "it")
     why_not = set_after_copy(job, course_id, client)
-    reason = f"The {names} could not be set: {why_not} Set them in Moodle." if why_not else f"The {names} were set."
+    reason = f"The {names} could not be set: {why_not} Set {them} in Moodle." if why_not else f"The {names} {were} set."
     record_event(job, kind="settings_not_set" if why_not else "settings_set", reason=reason, guard=guard)
 
 
@@ -126,7 +129,8 @@ def fail(
     """End a job as failed.
 
     ``code``: Moodle's error code, or dupdash's own. ``message``: Moodle's message, or else a sentence of dupdash.
-    ``reason``: the text of the event, by default that Moodle refused. ``data``: further data of the event.
+    ``reason``: the text of the event; by default it says that Moodle did not make the copy. ``data``: further data of
+    the event.
     ``raw_error``: the error as Moodle sent it. ``guard`` and ``changes``: as for ``move_job``.
     """
     if raw_error is not None:
@@ -135,7 +139,7 @@ def fail(
         job,
         State.FAILED,
         kind="failed",
-        reason=reason or f"Moodle refused to make this copy: {message_or_code(code, message)}",
+        reason=reason or f"Moodle did not make this copy: {message_or_code(code, message)}",
         data={**data_of_error(code, message, raw_error), **(data or {})},
         guard=guard,
         failure_code=code[:100],
@@ -145,7 +149,7 @@ def fail(
 
 
 def data_of_error(code: str, message: str, raw_error: RawError | None) -> dict[str, Any]:
-    """Return the data of an event that reports an error. Moodle's own words replace those of dupdash."""
+    """Return the data of an event that reports an error. ``raw_error`` replaces ``code`` and ``message``."""
     return {"errorcode": code, "message": message, **(asdict(raw_error) if raw_error else {})}
 
 
@@ -155,7 +159,7 @@ def cancel_unsent(job: DuplicationJob, *, guard: Guard = None) -> None:
 
 
 def columns_before_sending() -> dict[str, Any]:
-    """Return the columns of a job that returns to the queue, as if nothing had been sent."""
+    """Return the values of columns with which a job returns to the queue, as if nothing had been sent."""
     return {
         "dispatched_at": None,
         "sent_at": None,
@@ -233,9 +237,9 @@ def _delete_unwanted(
     retry_deletion: bool,
     changes: dict[str, Any],
 ) -> bool:
-    """Delete the finished copy of a cancelled job, now or, after a temporary error, in a later check.
+    """Delete the finished copy of a cancelled job and end the job. After a temporary error, a later check does this.
 
-    Returns False if the copy stays; an event gives the reason.
+    Returns False if the copy stays in Moodle: an event gives the reason, and the job has not ended.
     """
     next_check = job.check_at
     if next_check is not None:
@@ -249,7 +253,9 @@ def _delete_unwanted(
     except (NotDeleted, MoodleError) as refusal:
         if retry_deletion and may_succeed_later(refusal):
             if job.state == State.RUNNING:
-                start_checking(job, f"It is not known whether the copy was deleted: {refusal}", guard=guard)
+                lost = may_still_be_deleting(refusal)
+                what = "It is not known whether the copy was deleted" if lost else "The copy is not deleted yet"
+                start_checking(job, f"{what}: {refusal}", guard=guard)
                 next_check = job.check_at
             # If the answer was lost, Moodle may still be deleting.
             update_job(job, check_at=after_a_deletion() if may_still_be_deleting(refusal) else next_check)
@@ -287,7 +293,7 @@ def may_still_be_deleting(refusal: NotDeleted | MoodleError) -> bool:
 
 
 def may_succeed_later(refusal: NotDeleted | MoodleError) -> bool:
-    """Return whether a deletion may succeed later: Moodle was down or in maintenance, or its answer was lost."""
+    """Return whether a new deletion may succeed, for example because Moodle was down or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
         # This code means that the token may not delete courses at all.
         return refusal.errorcode != "accessexception"

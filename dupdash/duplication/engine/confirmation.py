@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from dupdash.duplication.drivers.copy_contents import NOT_LISTED, contents_of_copy
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
-from dupdash.duplication.drivers.copy_tracker import apply_observation, has_requested_names, matches_request
+from dupdash.duplication.drivers.copy_verdict import apply_observation, has_requested_names, matches_request
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.comparison import Report
 from dupdash.duplication.engine.completion import finish, start_checking
@@ -31,7 +31,8 @@ def read_ended_copy(
 ) -> EndedCopy:
     """Look up the copy once and compare it with its source. Uses no database, so threads can call it.
 
-    Raises MoodleError if the copy cannot be looked up.
+    Raises MoodleError if the copy cannot be looked up, or if its contents cannot be read and Moodle's answer does not
+    name this course.
     """
     at = time.time()
     own = evidence.own
@@ -61,8 +62,8 @@ def read_ended_copy(
 def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:
     """End a job whose copy Moodle's answer names. If the answer cannot be confirmed now, start checking.
 
-    The answer stays in the evidence. ``guard``: as for ``move_job``. Raises StaleJob if another process changed the
-    job.
+    The answer stays in the evidence, unless a lookup shows that it belongs to another request. ``guard``: as for
+    ``move_job``. Raises StaleJob if another process changed the job.
     """
     evidence, expected = evidence_of(job), expected_copy_after_sending(job)
     answered = evidence.answered
@@ -91,9 +92,11 @@ def _why_unconfirmed(job: DuplicationJob, evidence: CopyEvidence, answered: int 
     named = f"Moodle's answer names course {answered}"
     own = evidence.own
     if evidence.answered is None:
-        seen = f", where {evidence.course_id} was seen" if evidence.course_id is not None else ""
-        return f"{named}{seen}, which does not have the requested names."
+        if evidence.course_id is None:
+            return f"{named}, which does not have the requested names."
+        return f"{named}, but course {evidence.course_id} has the requested names and category."
     if own is None or own.missing:
         return f"{named}, which was not found."
-    visible = "visible" if job.visible else "hidden"
-    return f"{named}, which is not {visible} as requested."
+    if job.visible:
+        return f"{named}, which is hidden, although a visible course was requested."
+    return f"{named}, which is visible, although a hidden course was requested."

@@ -18,7 +18,7 @@ COPY_LONGEST = 7200.0
 def unchanged_limit(job: DuplicationJob) -> float:
     """Return the seconds without a change after which a course counts as partial.
 
-    They are at least a whole duration of the copy.
+    They are at least the expected duration of the whole copy.
     """
     expected = expected_from_history(job)
     least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected.total
@@ -26,10 +26,10 @@ def unchanged_limit(job: DuplicationJob) -> float:
 
 
 def checking_deadline(job: DuplicationJob) -> datetime:
-    """Return when checking ends without a result.
+    """Return the time at which checking ends if it has found no result.
 
-    From then on, dupdash also distrusts a report that the copy is running. Time for which the site was down does not
-    count.
+    From then on, dupdash no longer trusts a report of the site that the copy is running. The time for which the site
+    was down extends the deadline.
     """
     seconds = max(_checking_limit(job), 3 * _projected_duration(job))
     since = job.checking_since or job.sent_at or timezone.now()
@@ -48,9 +48,9 @@ def _checking_limit(job: DuplicationJob) -> float:
 
 
 def _projected_duration(job: DuplicationJob) -> float:
-    """Return the seconds that this copy will take: twice the time until its restore was seen, or 0 before that.
+    """Return the seconds that this copy will probably take: twice the time from sending until its restore was seen.
 
-    If the restore was seen late, the result is too long. So Moodle's own time limit bounds it.
+    Returns 0 if no restore was seen. At most COPY_LONGEST, because the restore may have been seen late.
     """
     if job.sent_at is None or job.restore_at is None:
         return 0.0

@@ -26,8 +26,8 @@ class CourseInUse(NotDeleted):
 def delete_and_confirm(course: Course, client: MoodleClient) -> None:
     """Delete a course, and look up whether it is gone.
 
-    The lookup decides, because plugins can make the answer to a deletion unreadable. Raises NotDeleted if Moodle
-    reports no error but the course still exists, and MoodleError.
+    If the answer to the deletion is lost or unreadable (plugins can cause this), the lookup decides. Raises NotDeleted
+    if Moodle reports no error but the course still exists, and MoodleError if Moodle refuses or nothing is proven.
     """
     try:
         client.delete_course(course.id)
@@ -50,18 +50,19 @@ def delete_copy(job: DuplicationJob, client: MoodleClient, *, complete: bool, gu
     """Delete the course that this job is proven to have made, after one more lookup.
 
     ``complete``: the course must have the requested names; a partial course may also have a temporary name. ``guard``:
-    as for ``move_job``. Returns what happened, in a sentence. Raises NotDeleted if the course must not be deleted, and
-    MoodleError.
+    as for ``move_job``. Returns what happened, in a sentence. Raises NotDeleted if dupdash or Moodle did not delete the
+    course, MoodleError if Moodle refused or did not answer, and StaleJob if another process changed the job.
     """
     if job.course_id is None or not job.is_proven:
         raise NotDeleted("It is not proven that this job made a course, so dupdash deletes none.")
     if job.proof == Proof.SETTLED:
         raise NotDeleted(
-            "A course administrator said that this is the job’s course. dupdash deletes only proven courses."
+            f"A course administrator chose course {job.course_id} as the copy. It is not proven that this job made the "
+            "course, so dupdash does not delete it."
         )
     course = client.course_by_id(job.course_id)
     if course is None:
-        return f"Course {job.course_id} no longer exists in Moodle."
+        return f"dupdash no longer finds course {job.course_id} in Moodle. Somebody probably deleted it."
     require_unchanged(job, course, client, complete=complete)
     # The job may have changed while Moodle was asked.
     update_job(job, guard=guard)
@@ -72,14 +73,15 @@ def delete_copy(job: DuplicationJob, client: MoodleClient, *, complete: bool, gu
 def delete_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
     """Delete the candidate that an administrator chose, after one more lookup.
 
-    Returns what happened, in a sentence. Raises NotDeleted if the course must not be deleted, and MoodleError.
+    Returns what happened, in a sentence. Raises NotDeleted if dupdash or Moodle did not delete the course, and
+    MoodleError if Moodle refused or did not answer.
     """
     candidate = next((one for one in evidence_of(job).candidates if one.id == course_id), None)
     if candidate is None or course_id in expected_copy_after_sending(job).not_ours:
-        raise NotDeleted(f"Course {course_id} is not one of the courses that this job may have left.")
+        raise NotDeleted(f"Course {course_id} is not one of the courses that this job may have left in Moodle.")
     course = client.course_by_id(course_id)
     if course is None:
-        return f"Course {course_id} no longer exists in Moodle."
+        return f"dupdash no longer finds course {course_id} in Moodle. Somebody probably deleted it."
     if course.category_id != job.category_id:
         raise NotDeleted(f"Course {course_id} is not in the requested category, so it is not deleted.")
     as_left = same_name(course.shortname, candidate.shortname) and same_name(course.fullname, candidate.fullname)
@@ -96,9 +98,10 @@ def delete_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) 
 
 
 def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
-    """Raise CourseInUse if the course has changed since the last lookup, because then a person is using it.
+    """Raise CourseInUse if a person seems to be using the course: it was renamed or moved, or got more contents.
 
-    Its visibility does not matter: people often hide a partial course first.
+    ``complete``: as for ``delete_copy``; contents count only for a partial course. Visibility does not matter, because
+    people often hide a partial course first. Raises MoodleError if the contents cannot be read.
     """
     requested = same_name(course.shortname, job.shortname)
     if not (requested or (not complete and is_temporary_short_name(course.shortname, job.source_shortname))):
@@ -107,7 +110,10 @@ def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient,
             "deleted."
         )
     if not complete and requested and _has_more_contents(job, course, client):
-        raise CourseInUse(f"Course {course.id} has the requested names and contents, so it is not deleted.")
+        raise CourseInUse(
+            f"Course {course.id} has the requested names, and more contents than when dupdash last saw it. "
+            "Somebody may be using it, so it is not deleted."
+        )
     if course.category_id != job.category_id:
         raise CourseInUse(f"Somebody moved course {course.id} to another category, so it is not deleted.")
     last = evidence_of(job).own

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dupdash.duplication.driver_choice import DELETE
 from dupdash.duplication.drivers.copy_evidence import MISSES_UNTIL_GONE, CopyEvidence, CourseSnapshot
-from dupdash.duplication.drivers.copy_tracker import is_empty_shell, matches_request
+from dupdash.duplication.drivers.copy_verdict import is_empty, matches_request
 from dupdash.duplication.drivers.lookup import expected_copy_after_sending
 from dupdash.duplication.engine.completion import (
     after_a_deletion,
@@ -40,10 +40,9 @@ DELETIONS_MOST = 2
 def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
     """Return whether the course that an error left behind is an empty shell that dupdash may delete.
 
-    The course has both requested names and the requested category, did not exist before the request, is hidden, has no
-    start date, and has at most an empty first section. No other course was seen that may be the copy. The driver is the
-    synchronous one, because a site with the proposed functions may answer a repeated request with the outcome of the
-    first one.
+    The conditions are in docs/architecture.md ("Empty shells"); the caller has checked that the error ended the
+    request. The driver must be the synchronous one, because a site with the proposed functions may answer a repeated
+    request with the outcome of the first one.
     """
     course = evidence.own
     if course is None or course.id != evidence.course_id or evidence.answered is not None:
@@ -51,7 +50,7 @@ def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
     wanted = settings.EMPTY_SHELL_CLEANUP and job.shell_deletions < DELETIONS_MOST
     ended = job.state == State.CHECKING and job.driver == SYNCHRONOUS and job.moodle_done_at is not None
     there = not course.missing or job.shell_course_id == course.id
-    shell = not course.is_past_hidden_row and is_empty_shell(course.sections, course.activities)
+    shell = not course.is_past_hidden_row and is_empty(course.sections, course.activities)
     return bool(
         wanted
         and ended
@@ -65,7 +64,7 @@ def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
 def clean_up(
     job: DuplicationJob, evidence: CopyEvidence, client: MoodleClient, *, guard: Guard, deadline: datetime
 ) -> str:
-    """Delete the shell of a job and return the job to the queue. Records an event for each step.
+    """Delete the shell of a job and return the job to the queue, or end a cancelled job. Each step gets an event.
 
     Returns why the shell stays in Moodle, in a sentence; "" if it was deleted, or if the deletion will be tried again
     until ``deadline``. Raises StaleJob if another process changed the job.
@@ -114,20 +113,20 @@ def clean_up(
 def _find_again(job: DuplicationJob, course_id: int, client: MoodleClient) -> Course | None:
     """Look up the shell again, and return it; None if it is gone.
 
-    Raises NotDeleted if the course is no longer an empty shell, and MoodleError.
+    Raises NotDeleted if the course is no longer an empty shell, and MoodleError if it cannot be looked up.
     """
     course = client.course_by_id(course_id)
     if course is None:
         return None
     if course.visible is not False:
-        raise NotDeleted(f"Students can see course {course_id} now, so it is not deleted.")
+        raise NotDeleted(f"Course {course_id} is no longer hidden, so it is not deleted.")
     if course.startdate:
         raise NotDeleted(f"Course {course_id} has a start date now, so it is not deleted.")
     if not matches_request(CourseSnapshot.from_course(course), expected_copy_after_sending(job)):
         named = quote_course(course.fullname, course.shortname)
         raise NotDeleted(f"Course {course_id}, {named}, was renamed or moved, so it is not deleted.")
     contents = client.contents(course_id)
-    if contents.left_out or not is_empty_shell(contents.section_count, contents.activities):
+    if contents.left_out or not is_empty(contents.section_count, contents.activities):
         raise NotDeleted(f"Course {course_id} has contents now, so it is not deleted.")
     return course
 
@@ -146,7 +145,7 @@ def _record_kept(job: DuplicationJob, course_id: int, why: str, guard: Guard) ->
 def _continue_without_shell(job: DuplicationJob, course_id: int, guard: Guard) -> None:
     """Return the job to the queue after its shell was deleted, or end it if it was cancelled.
 
-    Before sending again the driver looks up the requested short name. If a course still has it, the job fails.
+    Before the request is sent again, the driver looks up the requested short name. If a course has it, the job fails.
     """
     deleted = f"The empty course, id {course_id}, was deleted in Moodle."
     again = job.shell_deletions + 1
@@ -155,7 +154,7 @@ def _continue_without_shell(job: DuplicationJob, course_id: int, guard: Guard) -
             job,
             State.QUEUED,
             kind="shell_deleted",
-            reason=f"{deleted} dupdash sends the request again ({again} of {DELETIONS_MOST}).",
+            reason=f"{deleted} dupdash sends the request again (repetition {again} of at most {DELETIONS_MOST}).",
             data={"course_id": course_id, "errorcode": job.request_error},
             guard={**(guard or {}), "cancel_requested_at__isnull": True},
             shell_deletions=again,

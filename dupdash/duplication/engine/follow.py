@@ -17,9 +17,9 @@ from dupdash.duplication import moodle_health
 from dupdash.duplication.client_pool import ClientPool
 from dupdash.duplication.course_settings import sets_after_copy
 from dupdash.duplication.drivers import asynchronous, conclusion, outcomes
-from dupdash.duplication.drivers.asynchronous import Report
+from dupdash.duplication.drivers.asynchronous import StatusReport
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence
-from dupdash.duplication.drivers.copy_tracker import apply_observation
+from dupdash.duplication.drivers.copy_verdict import apply_observation
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine import deadlines
 from dupdash.duplication.engine.completion import fail, finish, start_checking, succeed
@@ -47,15 +47,16 @@ FOLLOWED = STARTED | UNANSWERED
 
 
 def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
-    """Read the status of every followed job that is due, and act on it.
+    """Read the status of the copies in the background whose next reading is due, and act on it.
 
-    ``deadline``: on the monotonic clock. Returns False if time ran out, or after a configuration fault.
+    ``deadline``: a time of the monotonic clock. Returns False if time ran out, or after a configuration fault, which
+    pauses dispatch.
     """
     jobs = _claim_due_jobs()
     if not jobs:
         return True
     fault: ConfigurationFault | None = None
-    reports: dict[str, Report] = {}
+    reports: dict[str, StatusReport] = {}
     started = [job for job in jobs if job.duplicate_id]
     try:
         repeat_starts([job for job in jobs if not job.duplicate_id], deadline)
@@ -90,9 +91,10 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: float) -> ConfigurationFault | None:
-    """Confirm the copies that the site reports as complete, and end their jobs. Returns a configuration fault, if any.
+    """Confirm the copies that the site reports as complete, and end their jobs.
 
     Threads read the copies, and one transaction ends the jobs. One by one, a hundred jobs would take ten seconds.
+    Returns the last configuration fault; None if there was none.
     """
     if not jobs:
         return None
@@ -158,7 +160,7 @@ def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
 
 
 def _succeed_at_once(job: DuplicationJob, copy: EndedCopy) -> bool:
-    """End a job without another request to Moodle, if its copy is confirmed and compared.
+    """End a job as succeeded without another request to Moodle, if its copy is confirmed and compared.
 
     Returns False if the job needs more requests to Moodle.
     """
@@ -182,7 +184,7 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
     evidence = _apply(job, copy)
     changes = changes_from_evidence(evidence, job)
     if evidence.course_id is None:
-        lost = "Moodle reports that the copy is complete, but no such course was found."
+        lost = "Moodle reports that the copy is complete, but no course with the requested names was found."
         start_checking(job, lost, **changes)
     elif _is_confirmed(evidence, copy):
         finish(job, evidence.course_id, client, report=copy.report, **changes)
@@ -193,9 +195,9 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
 
 
 def _claim_due_jobs() -> list[DuplicationJob]:
-    """Return the followed jobs whose status is due to be read, the longest overdue first.
+    """Return the followed jobs whose status must be read now, and set the time of the next reading.
 
-    If two sweeps run at the same time, only one of them gets a job.
+    The job that has waited longest is first. If two sweeps run at the same time, only one of them gets a job.
     """
     now = timezone.now()
     due = DuplicationJob.objects.filter(FOLLOWED, check_at__lte=now)
@@ -208,7 +210,7 @@ def _claim_due_jobs() -> list[DuplicationJob]:
     return [claimed[id] for id in ids if id in claimed]
 
 
-def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) -> None:
+def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, StatusReport]) -> None:
     """Store the progress of running copies, in one transaction: a hundred separate commits would take a second."""
     with transaction.atomic():
         for job in jobs:
@@ -224,11 +226,11 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
 
 
 def _is_late(job: DuplicationJob) -> bool:
-    """Return whether the copy should have ended by now. This is never so for a copy that waits in Moodle's queue."""
+    """Return whether the copy should have ended by now. A copy that waits in Moodle's queue is never late."""
     return job.moodle_queue_ahead is None and timezone.now() >= deadlines.checking_deadline(job)
 
 
-def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleClient) -> None:
+def _act_on_report(job: DuplicationJob, report: StatusReport | None, client: MoodleClient) -> None:
     late = _is_late(job)
     outcome: outcomes.Outcome | None = None
     try:
@@ -260,8 +262,9 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
 def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
     """End a job whose copy the site reports as complete.
 
-    If the job has the plugin's report, ``verify_pending`` compares the copy later, because follow_due_jobs notices no
-    other finished copy during a comparison. Otherwise, and for a cancelled job, ``finish`` does everything now.
+    With the plugin's report the job succeeds now, and ``verify_pending`` compares the copy later: a comparison would
+    delay the other finished copies of this sweep. Without a report, ``finish`` compares the copy now, because the
+    comparison decides whether the job succeeds. The copy of a cancelled job is deleted.
     """
     if job.moodle_report is None or job.cancel_requested_at is not None:
         finish(job, course_id, client)

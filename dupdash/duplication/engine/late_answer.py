@@ -1,4 +1,4 @@
-"""Records an answer of Moodle that arrives after the job was taken back from its worker. The answer still counts."""
+"""Records an answer of Moodle that arrives after its job was recovered from the worker. The answer still counts."""
 
 import time
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from django.utils import timezone
 from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.answers import changes_from_answer
-from dupdash.duplication.drivers.copy_tracker import apply_answer
+from dupdash.duplication.drivers.copy_verdict import apply_answer
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.engine.completion import cancel_unsent, data_of_error, fail
@@ -20,7 +20,7 @@ from dupdash.moodle.errors import MoodleError, RawError
 
 
 def record_late_outcome(job: DuplicationJob, outcome: Outcome) -> None:
-    """Record the outcome of a request that arrives while its job is already being checked."""
+    """Record an outcome that arrives while its job is in the state checking or unresolved; ignore it otherwise."""
     if job.state not in (State.CHECKING, State.UNRESOLVED):
         return
     match outcome:
@@ -51,7 +51,7 @@ def record_late_answer(job: DuplicationJob, course_id: int) -> None:
     record_event(
         job,
         kind="late_answer",
-        reason=f"Moodle's answer arrived late: course {course_id}."
+        reason=f"Moodle's answer arrived late. It says that course {course_id} is the copy."
         + (f" Course {job.course_id} has the same names but is not this copy." if disowned else ""),
         guard={"course_id": job.course_id},
         check_at=timezone.now(),
@@ -60,7 +60,7 @@ def record_late_answer(job: DuplicationJob, course_id: int) -> None:
 
 
 def _record_refusal(job: DuplicationJob, code: str, message: str, raw_error: RawError | None) -> None:
-    """Record an answer that says that nothing was started: the job ends, unless a course was seen."""
+    """Record an answer that says that nothing was started: the job ends, unless it has a proven course."""
     unseen = {"course_id": None, "cancel_requested_at": job.cancel_requested_at}
     if job.course_id is not None:
         _record_error(job, code, message, raw_error)

@@ -24,6 +24,7 @@ from dupdash.duplication.engine.confirmation import confirm
 from dupdash.duplication.engine.late_answer import error_code, record_late_outcome
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.quantities import counted, times
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job
@@ -38,8 +39,9 @@ TRIES = 5
 def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
     """Record the outcome of an attempt.
 
-    This may be done twice: the second time nothing happens, because the job has moved on. ``driven``: the job as its
-    driver left it. After TRIES tries the outcome is lost; then the lease expires, and the job is recovered.
+    A second call with the same outcome changes nothing, because the job has changed. ``driven``: the job as its driver
+    left it. If the job changes during each of TRIES tries, the outcome is lost; then the lease expires, and the job is
+    recovered.
     """
     for _ in range(TRIES):
         job = DuplicationJob.objects.get(pk=driven.pk)
@@ -49,7 +51,7 @@ def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> No
             elif job.sent_at is not None and job.sent_at == driven.sent_at:
                 record_late_outcome(job, outcome)
         except StaleJob as moved:
-            # The job was cancelled or taken back at this moment.
+            # The job was cancelled or recovered at this moment.
             logger.info("%s", moved)
         else:
             return
@@ -107,7 +109,7 @@ def _retry_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
     After the last attempt, fail the job instead.
     """
     if job.attempts >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
-        message = f"{error} Tried {job.attempts} times."
+        message = f"{error} dupdash tried {times(job.attempts)}."
         fail(job, error_code(error), message, raw_error=error.raw_error, guard=lease.guard)
         return
     pause = retry_delay(job.attempts)
@@ -116,7 +118,7 @@ def _retry_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
         lease,
         kind="again_later",
         reason=f"Attempt {job.attempts} started nothing: {error} "
-        f"The next attempt starts in {pause.total_seconds():.0f} seconds or later.",
+        f"The next attempt starts in {counted(round(pause.total_seconds()), 'second')} at the earliest.",
         data=_event_data(error),
         retry_at=timezone.now() + pause,
     )
@@ -144,10 +146,10 @@ def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: Configurat
     A misconfigured site does not make jobs fail. But if only this job runs into the fault (for example because a
     firewall refuses its name), the delay between its attempts grows, and after the last attempt it fails.
     """
-    times = job.events.filter(kind="paused").count() + 1
+    faults = job.events.filter(kind="paused").count() + 1
     alone = _times_while_others_were_made(job)
     if alone >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
-        message = f"{fault} This happened {alone} times, while Moodle made other copies."
+        message = f"{fault} This happened {times(alone)}, while Moodle made other copies."
         reason = f"Nothing was started: {message}"
         fail(job, error_code(fault), message, reason=reason, raw_error=fault.raw_error, guard=lease.guard)
         return
@@ -159,7 +161,7 @@ def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: Configurat
         reason=f"Nothing was started: {fault} The job waits until this is fixed.",
         data=_event_data(fault),
         # After a successful probe, other jobs go first.
-        retry_at=timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL) + retry_delay(times),
+        retry_at=timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL) + retry_delay(faults),
     )
 
 
@@ -191,7 +193,7 @@ def _back_to_queue(
     data: dict[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Return a job for which Moodle started nothing to the queue. The job then counts as not sent."""
+    """Return a job for which Moodle started nothing to the queue, as not sent. A cancelled job ends instead."""
     if job.cancel_requested_at is not None:
         cancel_unsent(job, guard=lease.guard)
         return
@@ -213,13 +215,14 @@ def _back_to_queue(
 def _courses_to_check(job: DuplicationJob) -> str:
     """Return a sentence about courses that appeared in Moodle during an attempt that started nothing; "" if none did.
 
-    It matters because the next attempt no longer looks at these courses.
+    People need this sentence, because the next attempt no longer looks at these courses.
     """
     ids = [f"id {candidate['id']}" for candidate in job.candidates]
     if not ids:
         return ""
     if len(ids) == 1:
-        appeared, check = "a course appeared that is", "it"
+        appeared, them = "a course appeared that is", "it"
     else:
-        appeared, check = "courses appeared that are", "them"
-    return f" Meanwhile {appeared} probably not this copy. Somebody should check {check} in Moodle: {', '.join(ids)}."
+        appeared, them = "courses appeared that are", "them"
+    who = "A course administrator"
+    return f" Meanwhile {appeared} probably not this copy. {who} should check {them} in Moodle: {', '.join(ids)}."

@@ -1,4 +1,4 @@
-"""Takes back jobs whose worker was lost, and releases sources that a job with a lost answer has blocked long enough."""
+"""Recovers jobs whose worker was lost, and frees the sources that jobs with a lost answer have blocked long enough."""
 
 import logging
 from typing import Any
@@ -12,6 +12,7 @@ from dupdash.duplication.drivers.asynchronous import columns_without_worker, rea
 from dupdash.duplication.drivers.lookup import course_due_at
 from dupdash.duplication.engine.completion import cancel_unsent, fail, retry_delay, start_checking
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.quantities import times
 from dupdash.duplication.queue.leases import EXPIRED, expired_for_a_while
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
@@ -25,27 +26,30 @@ DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, duplicate_id="")
 
 
 def recover_expired_leases() -> None:
-    """Take back jobs whose lease has expired: jobs that were not sent return to the queue, others are checked.
+    """Recover jobs whose lease has expired.
+
+    Jobs that were not sent return to the queue, or fail after the last attempt. For jobs that were sent, the sweep
+    checks in Moodle, or repeats the start call if the site takes an idempotency key.
 
     This happens half a lease after a sweep has found the lease expired: after an outage of the database every lease is
-    expired, and the workers need time to renew theirs.
+    expired, and the workers need time to renew their leases.
     """
     driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & EXPIRED)
     driven.filter(lease_expired_seen_at__isnull=True).update(lease_expired_seen_at=Now())
-    _take_back(EXPIRED & expired_for_a_while(), "The process that worked on this copy stopped.", at_fault=True)
+    _recover(EXPIRED & expired_for_a_while(), "The process that worked on this copy stopped.", at_fault=True)
 
 
-def release_worker_group(worker_group: str, *, at_fault: bool) -> None:
-    """Take back the jobs of processes that were just killed, without waiting until their leases expire.
+def recover_worker_group(worker_group: str, *, at_fault: bool) -> None:
+    """Recover the jobs of a cluster's processes, which were just killed, without waiting until the leases expire.
 
     ``at_fault``: the processes failed, and one of these jobs may be the cause.
     """
     why = f"The process that worked on this copy {'stopped' if at_fault else 'was stopped'}."
-    _take_back(Q(lease_owner__startswith=f"{worker_group}:"), why, at_fault=at_fault)
+    _recover(Q(lease_owner__startswith=f"{worker_group}:"), why, at_fault=at_fault)
 
 
-def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
-    """Take back jobs. ``at_fault``: the job may be the cause of its worker's failure."""
+def _recover(whose: Q, why: str, *, at_fault: bool) -> None:
+    """Recover the jobs that match ``whose``. ``at_fault``: a job may be the cause of its worker's failure."""
     for job in DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & whose):
         # The UPDATE must not match if the lease was renewed meanwhile, or if the job was sent or cancelled.
         guard = {
@@ -65,7 +69,7 @@ def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
             elif job.cancel_requested_at is not None:
                 cancel_unsent(job, guard=guard)
             elif at_fault and job.attempts >= settings.RETRY_ATTEMPTS:
-                message = f"{why} Nothing had been sent to Moodle. Tried {job.attempts} times."
+                message = f"{why} Nothing had been sent to Moodle. dupdash tried {times(job.attempts)}."
                 fail(job, "worker_lost", message, reason=message, guard=guard)
             else:
                 _back_to_queue(job, why, guard, at_fault=at_fault)
@@ -95,7 +99,8 @@ def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_f
 def release_overdue_sources() -> None:
     """Free the sources of jobs with a lost answer whose courses are overdue, so that the next copies can start.
 
-    A partial course that appears later may belong to either job. It is a candidate, which only a person deletes.
+    A partial course that appears later may come from this job or from the next copy of the source. So it is only a
+    candidate, which only a person deletes.
     """
     for job in DuplicationJob.objects.blocking_source().filter(state=State.CHECKING, sent_at__isnull=False):
         if course_due_at(job) > timezone.now():
@@ -104,7 +109,8 @@ def release_overdue_sources() -> None:
             record_event(
                 job,
                 kind="source_released",
-                reason="The new course should have appeared in Moodle by now. Another copy of the source may start.",
+                reason="The new course should have appeared in Moodle by now. The next copy of the same source can "
+                "start.",
                 guard={"source_released_at": None},
                 source_released_at=timezone.now(),
             )

@@ -20,14 +20,14 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, Unkn
 
 logger = logging.getLogger("dupdash.repeat_start")
 
-# The pause between two calls is this share of the time since the first one.
-PAUSE_SHARE = 1 / 8
+# The interval between two calls is this share of the time since the first one.
+INTERVAL_SHARE = 1 / 8
 
 
 def repeat_starts(jobs: Iterable[DuplicationJob], deadline: float) -> None:
-    """Repeat the start calls of jobs.
+    """Repeat the start calls of jobs until ``deadline``, a time of the monotonic clock.
 
-    Stops at ``deadline``, a time of the monotonic clock. Raises ConfigurationFault.
+    Raises ConfigurationFault if Moodle itself answers with one. Other errors are handled here.
     """
     for job in jobs:
         if time.monotonic() > deadline:
@@ -78,5 +78,5 @@ def _end(job: DuplicationJob, error: MoodleError, guard: Mapping[str, object]) -
 
 def _wait(job: DuplicationJob, guard: Mapping[str, object], **changes: object) -> None:
     elapsed = (timezone.now() - (job.sent_at or timezone.now())).total_seconds()
-    pause = min(settings.CHECK_LONGEST, max(settings.STATUS_INTERVAL, elapsed * PAUSE_SHARE))
-    update_job(job, guard=guard, check_at=timezone.now() + timedelta(seconds=pause), **changes)
+    interval = min(settings.CHECK_LONGEST, max(settings.STATUS_INTERVAL, elapsed * INTERVAL_SHARE))
+    update_job(job, guard=guard, check_at=timezone.now() + timedelta(seconds=interval), **changes)

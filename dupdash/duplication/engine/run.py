@@ -58,9 +58,9 @@ def run_job(job_id: str) -> None:
 
 
 def _record_later(job: DuplicationJob, lease: Lease, outcome: Callable[[], Outcome], held: ExitStack) -> None:
-    """Record an outcome in a thread of its own. ``outcome`` may wait for Moodle. ``held`` is closed at the end.
+    """Record the outcome that ``outcome`` returns. It may wait for Moodle, so this runs in a thread of its own.
 
-    If this fails, the sweep checks the job.
+    ``held``: the renewal of the lease, which ends afterwards. If recording fails, the sweep checks the job.
     """
     try:
         with held:

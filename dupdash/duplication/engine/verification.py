@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from dupdash.duplication import course_settings
-from dupdash.duplication.drivers.copy_tracker import is_empty_shell
+from dupdash.duplication.drivers.copy_verdict import is_empty
 from dupdash.duplication.engine.comparison import Report, compare
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import INVALID_RESPONSE
@@ -28,7 +28,7 @@ VERIFY_LONGEST = timedelta(days=1)
 # The longest time between two tries.
 VERIFY_INTERVAL_LONGEST = timedelta(hours=1)
 VERIFIED_MOST = 50
-# If the source has fewer activities than this, the copy counts as incomplete only if it is an empty shell.
+# If fewer activities than this are expected, the copy counts as incomplete only if it is empty.
 FEW_ACTIVITIES = 4
 
 
@@ -44,10 +44,10 @@ def verify(
     copy: Contents | None = None,
     fresh: bool = False,
 ) -> Report | None:
-    """Return the report on a finished copy; None if Moodle did not answer (the sweep tries again).
+    """Compare a finished copy with its source, and return the report; None after an error (the sweep tries again).
 
-    ``copy``: the contents of the copy, if they were just read. Unless ``fresh``, the contents of the source may be a
-    minute old. If the copy differs from them, both are read again.
+    ``copy``: the contents of the copy, if they were just read. ``fresh``: read both courses now. Otherwise the contents
+    of the source may be a minute old, and both courses are read again if the copy differs.
     """
     try:
         if not fresh:
@@ -64,9 +64,10 @@ def verify(
 
 
 def verify_pending(client: MoodleClient, deadline: float, between: Callable[[], object]) -> None:
-    """Compare the copies that were not compared when they were finished. ``between`` is called after each of them.
+    """Compare the copies of succeeded jobs that have no report yet. ``between`` is called after each comparison.
 
-    ``deadline``: on the monotonic clock. If Moodle is down or slow, the rest is left for the next sweep.
+    ``deadline``: a time of the monotonic clock. At most VERIFIED_MOST copies are compared, and fewer if Moodle is down
+    or slow. The next sweep compares the others.
     """
     if MoodleHealth.current().paused_at is not None:
         return
@@ -82,21 +83,22 @@ def why_not_verified(report: Report | None) -> str:
 
 
 def lacks_most(report: Report | None) -> bool:
-    """Return whether a copy lacks most of its source: it is an empty shell, or lacks half of the expected activities.
+    """Return whether a copy lacks most of its source: it is empty, or has fewer than half of the expected activities.
 
-    Activities that the options exclude are not expected. A few may be missing, because some types have no backup.
+    Returns False if the source is as empty, or without a comparison. Activities that the options exclude are not
+    expected. A few may be missing, because some types have no backup.
     """
     if report is None or why_not_verified(report):
         return False
     sections, activities = report["sections"], report["activities"]
-    shell = is_empty_shell(sections["copy"], activities["copy"])
-    if shell and not is_empty_shell(sections["source"], activities["expected"]):
+    shell = is_empty(sections["copy"], activities["copy"])
+    if shell and not is_empty(sections["source"], activities["expected"]):
         return True
     return bool(activities["expected"] >= FEW_ACTIVITIES and 2 * activities["copy"] < activities["expected"])
 
 
 def _without_report(now: datetime) -> QuerySet[DuplicationJob]:
-    """Return the jobs that are due for a comparison, the longest overdue first."""
+    """Return the jobs that are due for a comparison. The job that has waited longest is first."""
     due = Q(verify_at__isnull=True) | Q(verify_at__lte=now)
     missing = DuplicationJob.objects.filter(state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False)
     return missing.filter(due).order_by(F("verify_at").asc(nulls_first=True), "finished_at")
@@ -122,9 +124,9 @@ def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
 
 
 def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Report:
-    """Return the report, which may say that no comparison is possible.
+    """Compare a copy with its source, and return the report, which may say that no comparison is possible.
 
-    Raises MoodleError if a later attempt may succeed.
+    Raises MoodleError if a later attempt may succeed. ``last_try``: return a report instead, unless Moodle is down.
     """
     course_id = job.course_id or 0
     try:
@@ -138,9 +140,12 @@ def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Rep
         if isinstance(error, Refused | UnknownRefusal):
             for which, id in (("source", job.source_id), ("copy", course_id)):
                 if client.course_by_id(id) is None:
-                    return _impossible(f"The {which}, course {id}, is no longer visible in Moodle.")
+                    return _impossible(
+                        f"dupdash no longer finds the {which}, course {id}, in Moodle: it was deleted, or dupdash’s "
+                        "Moodle account may not see it."
+                    )
         if last_try:
-            return _impossible(f"dupdash tried for a day. Moodle's last answer was: {error}")
+            return _impossible(f"dupdash tried for a day to compare the two courses. The last error was: {error}")
         raise
 
 
@@ -177,7 +182,7 @@ def _contents(client: MoodleClient, course_id: int, which: str) -> Contents:
 
 
 def _listed(read: Callable[[], Contents], course_id: int, which: str) -> Contents:
-    """Read contents. Raises NotListed if an activity prevents Moodle from listing them, which is permanent."""
+    """Return what ``read`` returns. Raises NotListed if an activity permanently prevents Moodle from listing it."""
     try:
         return read()
     except UnknownRefusal as error:

@@ -21,26 +21,26 @@ JOB = "dupdash.duplication.tasks.run_job"
 class DatabaseBroker(ORM):  # type: ignore[misc]
     """Reads messages from the queue in the database.
 
-    The pause between two polls grows with the time since the last message.
+    The interval between two polls grows with the time since the last message.
     """
 
     # When the last message and the last job arrived, on the monotonic clock.
     message_at = job_at = float("-inf")
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        """Return the next message. If there is none, wait and return None."""
+        """Return the next messages, each with its id. If there is none, wait until the next poll and return None."""
         # The setting ``poll`` is 0, so that this call does not wait.
         messages: list[tuple[int, str]] | None = super().dequeue()
         now = time.monotonic()
         if not messages:
-            time.sleep(self.pause(now))
+            time.sleep(self.poll_interval(now))
             return None
         self.message_at = now
         if any(_is_job(payload) for _, payload in messages):
             self.job_at = now
         return messages
 
-    def pause(self, now: float) -> float:
+    def poll_interval(self, now: float) -> float:
         """Return the seconds until the next poll. ``now``: the time on the monotonic clock."""
         most = BUSY_POLL if now - self.job_at < BUSY_FOR else IDLE_POLL
         return min(most, max(FIRST_POLL, now - self.message_at))

@@ -67,7 +67,7 @@ class ForkedProcess:
 
 
 def load_program() -> None:
-    """Import the modules of the workers, once for all of them."""
+    """Import the modules that the workers need, before the supervisor forks them."""
     for module in PROGRAM:
         importlib.import_module(module)
     # The garbage collector of a child must not touch these objects, because that would copy their memory pages.
@@ -121,7 +121,7 @@ def _lead_group(pid: int) -> None:
 
 
 def use_settings_of(name: str) -> None:
-    """Give django-q2 the settings of a cluster. When it was imported, it read those of the first cluster."""
+    """Give django-q2 the settings of this cluster. On its import, django-q2 read the settings of the first cluster."""
     from django_q.conf import Conf
 
     Conf.CLUSTER_NAME = name

@@ -1,4 +1,4 @@
-"""Provides locks in the database, so that one worker at a time does each housekeeping that uses another server.
+"""Provides locks in the database, so that only one worker at a time does a housekeeping task that calls another server.
 
 If Moodle or the mail server hangs, this blocks one housekeeping worker, and the others stay free. The holder of a lock
 renews it from a thread. When the holder dies, the lock expires, and another worker can take it.

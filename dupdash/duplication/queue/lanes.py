@@ -31,7 +31,7 @@ class Lane:
     last_turn: datetime
 
     def waiting(self) -> JobQuerySet:
-        """The jobs of this lane that may start now, in their order."""
+        """Return the jobs of this lane that may start now, in their order."""
         waiting = DuplicationJob.objects.awaiting_dispatch()
         if self.key == SINGLE:
             return waiting.filter(batch__isnull=True).order_by("queued_at", "id")
@@ -39,7 +39,7 @@ class Lane:
 
 
 def lanes(now: datetime) -> list[Lane]:
-    """Return the lanes that may get a slot now, the lane whose turn it is first."""
+    """Return the lanes whose jobs may start now, in the order of their turns."""
     turns = dict(LaneTurn.objects.values_list("lane", "at"))
     # Single requests that never had a turn come first.
     single = Lane(SINGLE, 0, turns.get(SINGLE, datetime.min.replace(tzinfo=now.tzinfo)))

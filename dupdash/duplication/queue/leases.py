@@ -26,8 +26,8 @@ from dupdash.duplication.transitions import StaleJob, move_job
 
 logger = logging.getLogger("dupdash.leases")
 
-# The supervisor sets this variable for the processes that it starts, so that it can take back their jobs after it
-# killed them.
+# The supervisor sets this variable for the processes that it starts, so that it can recover their jobs after it killed
+# them.
 WORKER_GROUP_VARIABLE = "DUPDASH_WORKER_GROUP"
 
 EXPIRED = Q(lease_until__lt=Now()) | Q(lease_until__isnull=True)
@@ -69,7 +69,7 @@ class Lease:
         return False
 
     def renewed(self) -> AbstractContextManager[None]:
-        """Renew the lease from a thread while the ``with`` block runs. Afterwards it is known whether it was lost."""
+        """Renew the lease from a thread while the ``with`` block runs. It sets ``lost`` if the job was taken."""
         return renewed(self.renew, f"the lease of job {self.job_id}")
 
 

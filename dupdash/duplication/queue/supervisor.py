@@ -3,7 +3,7 @@
 django-q2 does not notice all of its own failures: if an idle worker is killed while it holds the queue's lock, the
 whole cluster hangs for ever (measured). So the supervisor sends a heartbeat task through each queue. If no worker runs
 it in time, although the database accepts writes, the broker accepts messages and some worker should be free, the
-supervisor kills the cluster's process group and starts a new one. No job is lost: the supervisor takes back the jobs of
+supervisor kills the cluster's process group and starts a new one. No job is lost: the supervisor recovers the jobs of
 the killed processes at once.
 
 A thread does all this. The main thread only waits for a signal, so SIGTERM ends all processes at once even if the
@@ -48,10 +48,10 @@ SWEEPS_PER_MAIL = 2
 TICK = 0.25
 # How long the row of a cluster that no longer runs is kept.
 KEPT_FOR = timedelta(days=1)
-# How many seconds the supervisor waits for killed processes to end, and then for taking back their jobs. After SIGTERM
+# How many seconds the supervisor waits for killed processes to end, and then for recovering their jobs. After SIGTERM
 # everything must end within ten seconds.
 KILL_WAIT = 2.0
-RELEASE_WAIT = 3.0
+RECOVERY_WAIT = 3.0
 
 
 @dataclass
@@ -92,7 +92,10 @@ class Supervisor:
         self._pipe = os.pipe()
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT. Then end every process, and take back every job if the database answers."""
+        """Run until SIGTERM or SIGINT. Then end both clusters, and recover their jobs if the database answers.
+
+        Raises the exception that ended the watching thread, if one did.
+        """
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: self._end.put(None))
         load_program()
@@ -115,16 +118,16 @@ class Supervisor:
             self._end.put(fault)
 
     def _stop(self) -> None:
-        """End every process at once and take back their jobs. If time runs out, the leases of the jobs expire later."""
+        """End both clusters at once and recover their jobs. If time runs out, the leases of the jobs expire later."""
         self._stopping.set()
         with self._processes:
             _kill(*self._clusters)
-        release = threading.Thread(
-            target=self._take_back_jobs, args=self._clusters, kwargs={"at_fault": False}, name="release", daemon=True
+        recovery_thread = threading.Thread(
+            target=self._recover_jobs, args=self._clusters, kwargs={"at_fault": False}, name="recovery", daemon=True
         )
-        release.start()
-        release.join(RELEASE_WAIT)
-        if release.is_alive():
+        recovery_thread.start()
+        recovery_thread.join(RECOVERY_WAIT)
+        if recovery_thread.is_alive():
             logger.warning("the database does not answer: the running jobs are recovered after the next start")
 
     def _check(self, cluster: Cluster) -> None:
@@ -177,7 +180,7 @@ class Supervisor:
     def _current_sweep_interval(self, now: float) -> float:
         """Return the seconds between two sweeps.
 
-        They are fewer while a site makes copies in the background, to notice their end soon.
+        They are fewer while the site makes copies in the background, so that the end of these copies is noticed soon.
         """
         if now - self._sweep_interval_read_at >= settings.STATUS_INTERVAL:
             self._sweep_interval_read_at = now
@@ -186,7 +189,10 @@ class Supervisor:
         return self._sweep_interval
 
     def _request_sweep(self, now: float) -> None:
-        """Enqueue a sweep if the last one is done or probably lost, so that sweeps do not pile up."""
+        """Enqueue a sweep if the last one is done or probably lost, so that sweeps do not pile up.
+
+        Together with a sweep, also enqueues the other periodic tasks if they are due.
+        """
         finished = FinishedSweep.objects.values_list("token", flat=True).first() or ""
         by_another_host = finished != self._sweep_token and self._seen_sweep not in (None, finished)
         self._seen_sweep = finished
@@ -239,16 +245,16 @@ class Supervisor:
         logger.error("%s: %s. Killing its process group and starting a new one.", cluster.name, why)
         with self._processes:
             _kill(cluster)
-        self._take_back_jobs(cluster, at_fault=True)
+        self._recover_jobs(cluster, at_fault=True)
         cluster.start_again_at = time.monotonic() + cluster.restart_pause
 
-    def _take_back_jobs(self, *clusters: Cluster, at_fault: bool) -> None:
-        """Take back the jobs of killed processes. ``at_fault``: whether one of the jobs may have made them fail."""
+    def _recover_jobs(self, *clusters: Cluster, at_fault: bool) -> None:
+        """Recover the jobs of killed clusters. ``at_fault``: whether one of these jobs may have made them fail."""
         try:
             for cluster in clusters:
-                recovery.release_worker_group(cluster.worker_group, at_fault=at_fault)
+                recovery.recover_worker_group(cluster.worker_group, at_fault=at_fault)
         except DatabaseError as error:
-            # The leases expire, and the next sweep takes the jobs back.
+            # The leases expire, and a later sweep recovers the jobs.
             logger.warning("the database is down: %s", error)
             close_old_connections()
 

@@ -36,7 +36,7 @@ class WorkerStatus:
                 f"The supervisor runs, but its copy processes do not answer. Read the worker’s log, then restart the "
                 f"worker: {RESTART_SERVICE}"
             )
-        return f"Start it: {START_SERVICE} (or {START_COMMAND}). The worker’s log says why it stopped."
+        return f"Start it: {START_SERVICE} (or {START_COMMAND}). If a worker has stopped, its log says why."
 
 
 def current() -> WorkerStatus:
@@ -68,9 +68,9 @@ def _signs_of_the_supervisor() -> list[datetime]:
 
 
 def last_heartbeats() -> list[tuple[str, str, datetime]]:
-    """Return the name, host and last heartbeat of every cluster that has run within a day.
+    """Return the name, host and last heartbeat of every cluster.
 
-    Clusters that no longer run are included.
+    Clusters that no longer run are included until a supervisor deletes their rows, a day later or more.
     """
     seen = ClusterHeartbeat.objects.filter(at__isnull=False).values_list("cluster", "host")
     return list(seen.annotate(newest=Max("at")).order_by("cluster", "host"))

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from dupdash.sandbox.errors import (
-    MoodleError,
+    SimulatedError,
     missing_record,
     moodle_exception,
     no_permissions,
@@ -71,7 +71,7 @@ def _update_courses(call: Call) -> dict[str, Any]:
     for wanted in call.params["courses"]:
         try:
             _update(call, wanted)
-        except MoodleError as error:
+        except SimulatedError as error:
             warnings.append(_warning(wanted["id"], error.errorcode or "", error.message))
     return {"warnings": warnings}
 

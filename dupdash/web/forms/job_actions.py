@@ -82,7 +82,7 @@ class SettleForm(forms.Form):
 
     @property
     def course_settled(self) -> int | None:
-        """Return the id of the course that is the copy, or None if no copy was made."""
+        """Return the id of the course that the administrator chose as the copy, or None for "No copy was made"."""
         chosen = self.cleaned_data["course"]
         if chosen == NOT_MADE:
             return None

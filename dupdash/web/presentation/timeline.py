@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "sent": ("Request sent to Moodle", "info", "copy"),
     "accepted": ("Accepted by Moodle", "info", "info"),
     "course_seen": ("The new course appeared in Moodle", "info", "course"),
-    "source_released": ("Other copies of the same source may start", "", "queued"),
+    "source_released": ("No longer blocks other copies of the source", "", "queued"),
     "course_corrected": ("The new course is a different one than assumed", "info", "course"),
     "content_seen": ("The contents appeared in Moodle", "info", "course"),
     "succeeded": ("Copy complete", "success", "succeeded"),

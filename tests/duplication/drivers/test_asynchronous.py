@@ -443,7 +443,7 @@ def test_copy_with_an_unknown_id_does_not_stop_the_others(plugin: Moodle, clock:
         check_next(forgotten, clock)
         other.refresh_from_db()
         assert (forgotten.state, other.state) == (State.CHECKING, State.RUNNING)
-        assert "no longer knows the duplication unknown" in reason(forgotten, "checking")
+        assert "no longer knows the copy with the id unknown" in reason(forgotten, "checking")
 
 
 def test_statuses_are_read_one_by_one_when_the_list_is_refused(plugin: Moodle, clock: Clock) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, ExpectedCopy, TrackedCourse
-from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
+from dupdash.duplication.drivers.copy_verdict import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.lookup import (
     COUNTERS_MOST,
     course_due_at,

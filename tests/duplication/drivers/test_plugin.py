@@ -70,7 +70,7 @@ def test_repeated_start_makes_one_course(moodle: Moodle, clock: Clock, fault: st
     job = run_worker(submit())
     assert (job.state, job.duplicate_id, job.lease_owner) == (State.RUNNING, "", "")
     assert "cannot" not in reason(job, "start_lost")
-    assert "dupdash repeats the start call until Moodle answers" in reason(job, "start_lost")
+    assert "dupdash repeats the request until Moodle answers" in reason(job, "start_lost")
     assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert "checking" not in kinds(job)
     assert moodle.calls.created["new-1"] == 1
@@ -85,7 +85,7 @@ def test_start_is_repeated_after_the_worker_died(moodle: Moodle, clock: Clock) -
     moodle.when(START, die)
     job = run_worker(submit())
     assert (job.state, job.duplicate_id) == (State.RUNNING, "")
-    recovery.release_worker_group("dead", at_fault=True)
+    recovery.recover_worker_group("dead", at_fault=True)
     job.refresh_from_db()
     assert (job.state, job.lease_owner) == (State.RUNNING, ""), timeline_of(job)
     assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)

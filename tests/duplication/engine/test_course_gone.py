@@ -51,7 +51,7 @@ def test_job_fails_when_its_complete_copy_was_deleted(
         await_until(
             lambda: evidence_of(DuplicationJob.objects.get(pk=job.pk)).is_complete_in_moodle, "the copy to be seen"
         )
-        recovery.release_worker_group("alone", at_fault=False)
+        recovery.recover_worker_group("alone", at_fault=False)
         wait_until_state(State.CHECKING, job)
         moodle.state.delete(moodle.course("NEW-1").id)
         check_until_ended(job, clock)

@@ -54,7 +54,7 @@ def test_shell_is_deleted_and_the_request_sent_again(moodle: Moodle, clock: Cloc
     assert moodle.made() == []
     assert (job.course_id, job.sent_at, job.moodle_done_at, job.checking_since) == (None, None, None, None)
     assert f"id {shell.id}" in reason(job, "shell_found")
-    assert "sends the request again (1 of 2)" in reason(job, "shell_deleted")
+    assert "sends the request again (repetition 1 of at most 2)" in reason(job, "shell_deleted")
     assert job.dispatched_at is not None, "it keeps its place in the queue"
     assert run_worker(job).state == State.SUCCEEDED, timeline_of(job)
     assert [course.complete for course in moodle.named("NEW-1")] == [True]

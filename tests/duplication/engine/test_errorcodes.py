@@ -366,7 +366,7 @@ def test_job_fails_with_moodles_message(moodle: Moodle, code: str, message: str)
     moodle.answer_once(COPY, code, message)
     failed_with(run_worker(job), code, moodle)
     assert job.failure_message == message
-    assert reason(job, "failed") == f"Moodle refused to make this copy: {message}"
+    assert reason(job, "failed") == f"Moodle did not make this copy: {message}"
     event = job.events.get(kind="failed")
     assert event.data == {"errorcode": code, "message": message, "debuginfo": ""}
 
@@ -439,7 +439,7 @@ def test_collision_is_retried_with_growing_delays_up_to_a_limit(moodle: Moodle, 
     assert delays == [10, 30, 90, 270, 810, 1800, 1800, 1800]
     assert run_worker(job).state == State.FAILED
     assert (job.failure_code, job.attempts) == ("storedfilenotcreated", 9)
-    assert "Tried 9 times" in job.failure_message
+    assert "dupdash tried 9 times." in job.failure_message
     assert kinds(job).count("sent") == moodle.calls.asked["new-1"] == 9
     assert moodle.made() == []
 

@@ -150,7 +150,8 @@ def test_answer_that_names_another_course_is_not_trusted(moodle: Moodle, clock: 
     run_worker(job)
     assert job.state == State.CHECKING
     assert job.course_id != other.id
-    assert f"Moodle's answer names course {other.id}, where {job.course_id} was seen" in reason(job, "checking")
+    said = f"Moodle's answer names course {other.id}, but course {job.course_id} has the requested names and category."
+    assert said in reason(job, "checking")
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

@@ -83,7 +83,7 @@ def test_course_that_appeared_during_a_collision_is_named(moodle: Moodle) -> Non
     job = run_worker(submit())
     (appeared,) = moodle.made()
     assert job.state == State.QUEUED
-    assert f"Somebody should check it in Moodle: id {appeared.id}." in reason(job, "again_later")
+    assert f"A course administrator should check it in Moodle: id {appeared.id}." in reason(job, "again_later")
     dispatch_again(job)
     assert run_worker(job).state == State.SUCCEEDED
 

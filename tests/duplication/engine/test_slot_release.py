@@ -10,7 +10,7 @@ import pytest
 
 from dupdash.duplication import tasks
 from dupdash.duplication.drivers.copy_evidence import CourseSnapshot, Observation
-from dupdash.duplication.drivers.copy_tracker import apply_observation
+from dupdash.duplication.drivers.copy_verdict import apply_observation
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine import run
 from dupdash.duplication.engine.confirmation import confirm
@@ -160,7 +160,7 @@ def test_copy_that_should_be_visible_but_is_hidden_is_checked(
     moodle.change(moodle.course("NEW-1").id, visible=0)
     with open_client() as client:
         confirm(job, client, guard=None)
-    assert "which is not visible as requested" in reason(job, "checking")
+    assert "which is hidden, although a visible course was requested" in reason(job, "checking")
     assert check_until_ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
 
 

@@ -53,8 +53,8 @@ def test_only_jobs_keep_the_polls_frequent(task: str, busy: bool) -> None:
     queue = broker()
     assert queue.dequeue()
     now = time.monotonic()
-    assert queue.pause(now + 0.5 * BUSY_FOR) == (BUSY_POLL if busy else IDLE_POLL)
-    assert queue.pause(now + 1.5 * BUSY_FOR) == IDLE_POLL
+    assert queue.poll_interval(now + 0.5 * BUSY_FOR) == (BUSY_POLL if busy else IDLE_POLL)
+    assert queue.poll_interval(now + 1.5 * BUSY_FOR) == IDLE_POLL
 
 
 def test_unreadable_message_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def expire_lease_and_recover(job: DuplicationJob) -> None:
         job.refresh_from_db()
         return job.state == State.CHECKING
 
-    await_until(taken, "the job to be taken back")
+    await_until(taken, "the job to be recovered")
 
 
 def test_job_is_claimed_once_by_many_workers(moodle: Moodle) -> None:
@@ -173,7 +173,7 @@ def test_late_answer_ends_a_checked_job(moodle: Moodle, settings: Any) -> None:
     assert job.state == State.CHECKING
     answered = evidence_of(job).answered
     assert answered == moodle.course("NEW-1").id
-    assert reason(job, "late_answer") == f"Moodle's answer arrived late: course {answered}."
+    assert reason(job, "late_answer") == f"Moodle's answer arrived late. It says that course {answered} is the copy."
     assert job.check_at is not None
     assert job.check_at <= timezone.now(), "it is looked at at once"
     tasks.sweep()
@@ -220,7 +220,7 @@ def test_job_that_is_taken_back_after_the_answer_succeeds(moodle: Moodle, settin
     """A job succeeds if a sweep recovers it after Moodle's answer but before the worker has stored the answer."""
     settings.FOLLOW_INTERVAL = 3600
 
-    def take_back() -> None:
+    def recover() -> None:
         expire_lease_and_recover(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
 
@@ -228,7 +228,7 @@ def test_job_that_is_taken_back_after_the_answer_succeeds(moodle: Moodle, settin
     with moodle.held_at("renamed"), working_on(job):
         wait_until_course_is_seen(job)
         # The contents are read once more only, for the verification.
-        moodle.when("core_course_get_contents", take_back)
+        moodle.when("core_course_get_contents", recover)
         moodle.gates.release()
     job.refresh_from_db()
     assert (job.state, evidence_of(job).answered) == (State.CHECKING, moodle.course("NEW-1").id)
@@ -243,16 +243,16 @@ def take_back_before_the_answer(job: DuplicationJob, moodle: Moodle, *, noticed:
 
     taken = threading.Event()
 
-    def take_back() -> None:
+    def recover() -> None:
         expire_lease_and_recover(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
         taken.set()
 
-    def take_back_while_it_looks() -> None:
-        moodle.when("core_course_get_courses_by_field", take_back, about="AT&T_1")
+    def recover_while_it_looks() -> None:
+        moodle.when("core_course_get_courses_by_field", recover, about="AT&T_1")
         assert taken.wait(PATIENCE)
 
-    return take_back_while_it_looks if noticed else take_back
+    return recover_while_it_looks if noticed else recover
 
 
 @pytest.mark.parametrize("noticed", [True, False])
@@ -442,7 +442,7 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
     assert reason(job, "failed") == (
-        "The process that worked on this copy stopped. Nothing had been sent to Moodle. Tried 9 times."
+        "The process that worked on this copy stopped. Nothing had been sent to Moodle. dupdash tried 9 times."
     )
 
 
@@ -453,7 +453,7 @@ def test_stopped_worker_does_not_count_as_an_attempt(moodle: Moodle, settings: A
     for _ in range(5):
         lease = leases.claim(job.pk)
         assert lease is not None
-        recovery.release_worker_group(lease.owner.partition(":")[0], at_fault=False)
+        recovery.recover_worker_group(lease.owner.partition(":")[0], at_fault=False)
         dispatch.dispatch()
     job.refresh_from_db()
     assert (job.state, job.attempts, job.retry_at) == (State.QUEUED, 0, None)
@@ -468,7 +468,7 @@ def test_job_fails_when_each_attempt_kills_the_cluster(moodle: Moodle, clock: Cl
         tasks.sweep()
         lease = leases.claim(job.pk)
         assert lease is not None
-        recovery.release_worker_group(lease.owner.partition(":")[0], at_fault=True)
+        recovery.recover_worker_group(lease.owner.partition(":")[0], at_fault=True)
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
 
@@ -477,9 +477,9 @@ def test_job_fails_when_each_attempt_kills_the_cluster(moodle: Moodle, clock: Cl
 
 
 @pytest.mark.parametrize(
-    "take_back", [recovery.recover_expired_leases, lambda: recovery.release_worker_group("alone", at_fault=False)]
+    "recover", [recovery.recover_expired_leases, lambda: recovery.recover_worker_group("alone", at_fault=False)]
 )
-def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, take_back: Callable[[], None]) -> None:
+def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, recover: Callable[[], None]) -> None:
     """A sweep does not return a job to the queue if its worker sends the request at this moment."""
     job = submit()
     at_the_last_look, go_on = threading.Event(), threading.Event()
@@ -497,7 +497,7 @@ def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, tak
         assert at_the_last_look.wait(PATIENCE)
         expire_lease_long_ago(job)
         with before_first_write(send):
-            take_back()
+            recover()
         job.refresh_from_db()
         assert job.state == State.RUNNING
         moodle.gates.release()
@@ -564,7 +564,7 @@ def test_job_with_a_valid_lease_is_not_recovered(moodle: Moodle) -> None:
 def test_only_jobs_of_the_killed_worker_group_are_taken_back(moodle: Moodle) -> None:
     mine = a_job(State.RUNNING, "ONE", lease_owner="crew-a:7:x", lease_until=timezone.now() + timedelta(hours=1))
     other = a_job(State.RUNNING, "TWO", lease_owner="crew-ab:7:x", lease_until=timezone.now() + timedelta(hours=1))
-    recovery.release_worker_group("crew-a", at_fault=False)
+    recovery.recover_worker_group("crew-a", at_fault=False)
     mine.refresh_from_db()
     other.refresh_from_db()
     assert (mine.state, other.state) == (State.QUEUED, State.RUNNING)
@@ -624,13 +624,13 @@ def test_job_without_an_answer_records_none(moodle: Moodle) -> None:
     job = submit()
     over = threading.Event()
 
-    def take_back() -> None:
+    def recover() -> None:
         expire_lease_and_recover(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
 
     def make_and_never_answer() -> None:
         source = moodle.course("AT&T")
-        moodle.when(CONTENTS, take_back, about=str(source.id))
+        moodle.when(CONTENTS, recover, about=str(source.id))
         ours = moodle.add("AT&T_1", fullname="AT&T copy 1", sections=source.sections, origin="copy", complete=True)
         wait_until_course_is_seen(DuplicationJob.objects.get(pk=job.pk))
         connection.close()

@@ -84,7 +84,7 @@ def test_sweep_gets_the_evidence_of_the_lost_worker(moodle: Moodle, clock: Clock
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
     with held_when_seen(moodle, database, job):
-        recovery.release_worker_group("alone", at_fault=False)
+        recovery.recover_worker_group("alone", at_fault=False)
         database.is_away.clear()
         wait_until_state(State.CHECKING, job)
         await_until(lambda: DuplicationJob.objects.get(pk=job.pk).likely_course_id, "the course to be recorded")

@@ -51,7 +51,7 @@ def test_unrenewed_lease_is_recovered_after_half_a_lease(moodle: Moodle, setting
     claimed(job)
     expire(job)
     began = time.monotonic()
-    await_until(lambda: state_after_a_sweep(job) == State.QUEUED, "the job to be taken back")
+    await_until(lambda: state_after_a_sweep(job) == State.QUEUED, "the job to be recovered")
     assert time.monotonic() - began > 0.4
     assert job.lease_expired_seen_at is None
 
@@ -81,7 +81,7 @@ def test_lost_lease_is_not_renewed(moodle: Moodle) -> None:
 def test_lease_is_not_renewed_when_the_job_moved_on(moodle: Moodle) -> None:
     job = submit()
     lease = claimed(job)
-    recovery.release_worker_group("alone", at_fault=False)
+    recovery.recover_worker_group("alone", at_fault=False)
     assert not lease.renew()
     job.refresh_from_db()
     assert (job.state, job.lease_until) == (State.QUEUED, None)

@@ -135,7 +135,7 @@ def test_worker_that_lost_its_lease_does_not_disturb_others(installation: Instal
                 database.execute(TAKE_BACK, [LONG_AGO, LONG_AGO, lost])
             return installation.state(lost) == "checking"
 
-        installation.until(expire_lease_and_recover, "the first job to be taken back")
+        installation.until(expire_lease_and_recover, "the first job to be recovered")
         no_cluster_was_killed(installation)
         assert installation.state(other) == "running"
     installation.until_succeeded(lost, other)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
-from dupdash.duplication.drivers.copy_tracker import Verdict, apply_answer, apply_observation, judge, matches_request
+from dupdash.duplication.drivers.copy_verdict import Verdict, apply_answer, apply_observation, judge, matches_request
 from dupdash.duplication.drivers.temporary_names import is_temporary_short_name, same_name, temporary_short_name
 
 OURS = 500

@@ -38,7 +38,7 @@ class Verdict(StrEnum):
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
     """Return the evidence after one more round of lookups.
 
-    What is known of a course stays if the course was looked up again after this observation; but the observation can
+    An observation that is older than the last lookup of a course changes nothing about this course, except that it can
     still prove that the course is the copy.
     """
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
@@ -80,7 +80,7 @@ def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60
     ``partial_after``: the seconds for which an incomplete course must not change before it counts as partial. A healthy
     copy does not change for a third of its duration, so this should be a whole expected duration.
     ``hidden_after``: the seconds for which a hidden course with names and contents must not change before it counts as
-    finished. They are needed because a restore begins with a hidden row.
+    finished. This wait is needed, because a restore begins with a hidden row.
     """
     own = evidence.own
     if own is None:
@@ -101,11 +101,14 @@ def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60
 
 
 def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Return whether a candidate is probably the copy: it is in the requested category, and had a temporary name."""
+    """Return whether a candidate is probably the copy.
+
+    It is in the requested category, it had a temporary name, and the last lookup found it.
+    """
     return course.category_id == expected.category_id and course.renamed and not course.missing
 
 
-def is_empty_shell(sections: int, activities: int) -> bool:
+def is_empty(sections: int, activities: int) -> bool:
     """Return whether a course has no activities, and at most its first section.
 
     Moodle creates this section when anybody opens the course.
@@ -114,7 +117,7 @@ def is_empty_shell(sections: int, activities: int) -> bool:
 
 
 def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Return whether a course has the requested short name, full name and category.
+    """Return whether a course can be the copy and has the requested short name, full name and category.
 
     The short name alone is not enough: somebody else may have taken it between dupdash's lookup and its request.
     """
@@ -152,8 +155,9 @@ def _prove(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observat
 def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: CourseSnapshot) -> CopyEvidence:
     """Return the evidence after a lookup showed ``answered``, the course that Moodle's answer names.
 
-    Moodle answers at the very end, so this course must have the requested names. If another course matches the request,
-    this one must match it, too. Otherwise the answer belongs to another request, and is dropped.
+    Moodle answers at the very end, so this course must have the requested names. If another course has the requested
+    names and category, this course must have both, too. Otherwise the answer belongs to another request, and the
+    evidence no longer contains it.
     """
     others = tuple(course for course in evidence.courses if course.id != answered.id)
     in_full = [course for course in others if matches_request(course, expected) and not course.missing]
@@ -188,7 +192,7 @@ def _track(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: Course
         renamed=renamed,
     )
     # Moodle creates a first section in the hidden row as soon as its contents are read.
-    hidden_row = not tracked.is_past_hidden_row and is_empty_shell(sections, activities)
+    hidden_row = not tracked.is_past_hidden_row and is_empty(sections, activities)
     has_names_and_contents = sections > 0 and named and not hidden_row
     return replace(
         tracked,

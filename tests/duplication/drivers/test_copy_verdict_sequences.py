@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
-from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
+from dupdash.duplication.drivers.copy_verdict import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.temporary_names import is_temporary_short_name, same_name
 
 OURS = 500
