@@ -1,12 +1,13 @@
 """Runs the browser tests with the system's Chromium, or skips them with a reason if there is none."""
 
 import os
-import shutil
 from typing import Any
 
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from scripts.lib.tests import find_browser
+
+CHROMIUM = find_browser()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
