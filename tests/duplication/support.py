@@ -34,12 +34,17 @@ from tests.background_threads import PATIENCE, await_threads
 
 
 def await_until(condition: Callable[[], object], what: str = "the condition", patience: float = PATIENCE) -> None:
-    """Return as soon as ``condition()`` holds. Raises AssertionError after ``patience`` seconds."""
+    """Return soon after ``condition()`` holds. Raises AssertionError after ``patience`` seconds.
+
+    The condition is checked less often the longer it takes, because checking it may need much CPU time.
+    """
     deadline = time.monotonic() + patience
+    pause = 0.005
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {patience:g} s in vain for {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.1 * pause, 0.05)
 
 
 class Clock:

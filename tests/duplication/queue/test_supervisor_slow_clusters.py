@@ -34,7 +34,7 @@ pytestmark = [
 
 LOOK, DELETE = "core_course_get_courses_by_field", "core_course_delete_courses"
 LONG_AGO = "2001-01-01 00:00:00"
-TAKE_BACK = "UPDATE duplication_duplicationjob SET lease_until = ?, lease_expired_seen_at = ? WHERE id = ?"
+EXPIRE_LEASE = "UPDATE duplication_duplicationjob SET lease_until = ?, lease_expired_seen_at = ? WHERE id = ?"
 
 # --- A slow or missing database -------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ def test_worker_that_lost_its_lease_does_not_disturb_others(installation: Instal
 
         def expire_lease_and_recover() -> bool:
             with closing(sqlite3.connect(installation.database, timeout=20, isolation_level=None)) as database:
-                database.execute(TAKE_BACK, [LONG_AGO, LONG_AGO, lost])
+                database.execute(EXPIRE_LEASE, [LONG_AGO, LONG_AGO, lost])
             return installation.state(lost) == "checking"
 
         installation.until(expire_lease_and_recover, "the first job to be recovered")
