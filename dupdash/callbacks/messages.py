@@ -1,4 +1,4 @@
-"""Writes the content of callbacks: the JSON about a job with its signature, and the message for the chat."""
+"""Writes the JSON of callbacks and of messages to the chat, and signs callbacks."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ def secret_of(token: ApiToken) -> str:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the signature of a callback: ``sha256=`` and the HMAC over the time, a dot and the body."""
+    """Return the signature of a callback: ``sha256=`` and the hexadecimal HMAC of ``timestamp``, a dot and ``body``."""
     signed = timestamp.encode() + b"." + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
@@ -50,7 +50,7 @@ def body_about(job: DuplicationJob) -> bytes:
 
 
 def test_body() -> bytes:
-    """Return the JSON of a test call, which reports no job."""
+    """Return the JSON of a test callback, which reports no job."""
     return _encoded({"event": "test"})
 
 

@@ -55,7 +55,11 @@ def is_allowed(host: str) -> bool:
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """Connect to the IP address that was checked, so that a second DNS answer cannot name another one."""
+    """Look up the host, and connect to the first network address that is allowed and reachable.
+
+    The name is looked up only once, so that no later DNS answer can replace the address that was checked. Raises
+    NewConnectionError.
+    """
     last: OSError | None = None
     for family, kind, protocol, _, target in socket.getaddrinfo(
         connection.host, connection.port, 0, socket.SOCK_STREAM

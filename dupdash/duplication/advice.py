@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reader:
-    """A person who reads an explanation: which actions this person may do with the failed job."""
+    """What the person who reads an explanation may do with the failed job."""
 
     is_administrator: bool = False
     can_retry: bool = False
@@ -57,7 +57,10 @@ def _fix(explanation: Explanation, reader: Reader) -> list[str]:
 
 
 def _assigned(task: str, reader: Reader, *, by_operator: bool = False) -> str:
-    """Return a task of an administrator or of the operator, with "ask … to" before it if this reader cannot do it."""
+    """Return a task with "ask a course administrator to" before it, unless the reader is one.
+
+    ``by_operator``: only the operator can do the task, so "ask the operator of dupdash to" stands before it.
+    """
     if by_operator:
         return f"ask the operator of dupdash to {task}"
     return task if reader.is_administrator else f"ask a course administrator to {task}"
@@ -68,7 +71,7 @@ def _sentence(words: str) -> str:
 
 
 def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
-    """Return a sentence like "Select “Try again” later.", or one that says who can do that."""
+    """Return a sentence like "Select “Try again” later.", or "The requester can select “Try again” later."."""
     if explanation.change:
         able, button, more = reader.can_edit, "Edit and try again", f" and {explanation.change}"
     else:

@@ -37,7 +37,7 @@ def approve(job: DuplicationJob, *, actor: User | None, hold: timedelta | None =
 
 
 def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
-    """Return an approved job to the approval queue. Raises NotAllowed, and CannotDo if it is too late."""
+    """Make an approved job wait for approval again. Raises NotAllowed, and CannotDo if ``undo_until`` has passed."""
     access.require(actor, Action.APPROVE, job)
     if job.undo_until is None or job.undo_until <= timezone.now():
         raise CannotDo("It is too late to undo this approval. You can cancel the copy instead.")
@@ -57,7 +57,7 @@ def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
 def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: User | None) -> bool:
     """Change the request of a job and approve it. Returns whether anything changed.
 
-    Raises NotAllowed, CannotDo, InvalidRequest.
+    Raises NotAllowed, CannotDo, and InvalidRequest if another unfinished job has the short name.
     """
     access.require(actor, Action.APPROVE, job)
     changes = {name: getattr(request, name) for name in CHANGEABLE}
@@ -84,7 +84,7 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
 
 
 def reject(job: DuplicationJob, *, reason: str, actor: User | None) -> None:
-    """Refuse the request of a job that needs approval. Raises NotAllowed, and CannotDo without a reason."""
+    """Refuse the request of a job that needs approval. Raises NotAllowed, and CannotDo, also without a reason."""
     access.require(actor, Action.REJECT, job)
     if not reason.strip():
         raise CannotDo("Enter a reason for the requester.")

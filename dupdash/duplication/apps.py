@@ -1,4 +1,4 @@
-"""Connects signal handlers and the search index when Django starts, and lets a process end with its supervisor."""
+"""When Django starts: connects signal handlers and the search index, and ends a worker if its supervisor dies."""
 
 from django.apps import AppConfig
 

@@ -29,7 +29,7 @@ logger = logging.getLogger("dupdash.jobs")
 class BatchSettings:
     """The settings of a batch.
 
-    ``window``: the start and end of the time of day, in TIME_ZONE, in which copies start.
+    ``window``: the times of day, in TIME_ZONE, between which copies may start; None: always.
     """
 
     label: str
@@ -43,7 +43,7 @@ class InvalidBatch(Exception):
 
     def __init__(self, problems: Mapping[int, Sequence[Problem]]) -> None:
         self.problems = dict(problems)
-        super().__init__(f"{len(self.problems)} requests have problems")
+        super().__init__(f"requests with problems: {len(self.problems)}")
 
 
 def submit_batch(
@@ -128,12 +128,12 @@ def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
 
 
 def _name_problems(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
-    """Return the problems, by row, after the database refused a batch because other jobs have its short names."""
+    """Return the problems, by row, of a batch that the database refused because other jobs have its short names."""
     held = {row: reserved_by_job(request.shortname) for row, request in requests.items()}
     found = {row: [problem] for row, problem in held.items() if problem is not None}
     if found:
         return found
-    message = "Another copy had one of these short names at the same moment. Try once more."
+    message = "Another request used one of these short names at the same moment. Try again."
     return {min(requests): [Problem("shortname", "shortnametaken", message)]}
 
 
@@ -155,7 +155,10 @@ def resume(batch: Batch, *, actor: User | None) -> None:
 
 
 def reschedule(batch: Batch, *, actor: User | None, priority: int, window: tuple[time, time] | None) -> None:
-    """Change when the waiting copies of a batch start. Raises NotAllowed; only administrators change a priority."""
+    """Change when the waiting copies of a batch start. Raises NotAllowed.
+
+    ``priority`` is ignored unless ``actor`` is an administrator. ``window``: as in BatchSettings.
+    """
     access.require_batch_manager(actor, batch)
     batch.window_start, batch.window_end = window or (None, None)
     changed = ["window_start", "window_end"]
@@ -167,7 +170,7 @@ def reschedule(batch: Batch, *, actor: User | None, priority: int, window: tuple
 
 
 def cancel_waiting(batch: Batch, *, actor: User | None) -> int:
-    """Cancel the jobs of a batch that have not started. Returns the number of cancelled jobs. Raises NotAllowed."""
+    """Cancel the jobs of a batch that wait for approval or in the queue. Returns their number. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     cancelled = cancel_waiting_jobs(
         DuplicationJob.objects.filter(batch=batch),

@@ -50,7 +50,7 @@ class Batch(models.Model):
     def is_in_window(self, now: datetime) -> bool:
         """Return whether the time of day, in TIME_ZONE, is within the window of the batch.
 
-        The window may span midnight.
+        The window may span midnight. Without a window every time is within it.
         """
         if self.window_start is None or self.window_end is None:
             return True

@@ -1,7 +1,7 @@
 """A Moodle client that loads many courses in advance: many ids in one request, several names at the same time.
 
-Lookups of loaded courses need no request. Everything else is asked of Moodle once. So the checks of a single request
-(``request.prepare``, ``access.require_submit``) are fast enough for a thousand requests.
+Lookups of loaded courses need no request. Any other lookup asks Moodle once and keeps the answer. So the checks of a
+single request (``request.prepare``, ``access.require_submit``) are fast enough for a thousand requests.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -105,7 +105,7 @@ class BulkClient(MoodleClient):
 
 
 def _answer(ask: Callable[[], tuple[Course, ...]]) -> Answer:
-    """Return the courses, or the error that concerns only this lookup. Raises NotSent and ConfigurationFault."""
+    """Return the courses, or the error of this lookup. Raises NotSent and ConfigurationFault: no lookup would work."""
     try:
         return ask()
     except (NotSent, ConfigurationFault):
@@ -119,7 +119,7 @@ def _as_tuple(course: Course | None) -> tuple[Course, ...]:
 
 
 def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
-    """Yield the courses with these ids.
+    """Yield each id with its answer: the course in a tuple, an empty tuple, or an error.
 
     One missing id makes the whole request fail (measured). Then the ids are split into halves, which are requested
     separately.

@@ -1,4 +1,4 @@
-"""Finds the candidates that an administrator may delete, with the reasons for and against each."""
+"""Finds the candidates of a job that an administrator may delete, and gives reasons for and against a candidate."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from dupdash.duplication.models import DuplicationJob
 def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
     """Return the candidates of a failed job that an administrator may delete.
 
-    They are in the requested category, have a temporary name, and are not proven to be copies of other jobs.
+    They are in the requested category, had a temporary name, and are not proven to be copies of other jobs.
     """
     if not job.may_have_left_course:
         return []
@@ -26,23 +26,36 @@ def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
-    """Return the reasons for and against this candidate being the course of the job, each as a sentence."""
-    first_seen = datetime.fromtimestamp(course["first_seen"], UTC)
+    """Return why ``course``, a candidate of this job, may and may not be its copy, each reason as a sentence."""
+    if course["id"] == job.evidence.get("answered"):
+        return "Moodle’s answer says that this course is the copy.", "No lookup has confirmed this."
     category = "the requested category" if course["category_id"] == job.category_id else "another category"
-    return (
-        "Moodle gives copies of the source such a name while it restores them.",
-        "It did not exist before the request was sent.",
-        f"It is in {category}.",
-        _same_source(job, first_seen),
-        "It may also come from a person who restored the same source in Moodle.",
-    )
+    # A job of a site with the plugin has no baseline.
+    earlier_name = "It did not have this name before the request was sent." if (job.baseline or {}).get("names") else ""
+    found: tuple[str, ...]
+    if course["renamed"]:
+        found = (
+            "It had a temporary name: Moodle gives such names to copies of the source while it restores them.",
+            earlier_name,
+            f"It is in {category}.",
+            _same_source(job, datetime.fromtimestamp(course["first_seen"], UTC)),
+            "It may also come from a person who restored the same source in Moodle.",
+        )
+    else:
+        found = (
+            "It had the requested short name when it was first seen.",
+            earlier_name,
+            f"It is in {category}.",
+            "It may also come from a person who created a course with this short name in Moodle.",
+        )
+    return tuple(reason for reason in found if reason)
 
 
 def _same_source(job: DuplicationJob, first_seen: datetime) -> str:
-    """Return whether another job copied the same source at the time when the candidate was first seen."""
+    """Return a sentence about other jobs that copied the same source before the candidate was first seen."""
     end = job.finished_at or timezone.now()
     still_there = Q(finished_at__isnull=True) | Q(finished_at__gte=job.sent_at or first_seen)
     others = DuplicationJob.objects.filter(still_there, source_id=job.source_id, sent_at__lte=min(first_seen, end))
     if others.exclude(pk=job.pk).exists():
-        return "Another job copied the same source at that time, so it may belong to that job."
-    return "No other job copied the same source at that time."
+        return "Another job copied the same source at the same time, so the course may come from that job."
+    return "No other job copied the same source at the same time."

@@ -1,4 +1,4 @@
-"""Lends Moodle clients to several threads. A thread uses one client at a time."""
+"""Lends Moodle clients to several threads. No two threads use a client at the same time."""
 
 import contextlib
 from collections.abc import Callable, Iterator

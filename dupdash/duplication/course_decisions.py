@@ -59,7 +59,7 @@ def settle(
 ) -> None:
     """End an unresolved job by an administrator's decision. ``course_id``: the copy; None: no copy was made.
 
-    Raises NotAllowed, CannotDo, MoodleError.
+    ``reason``: how the administrator knows this. Raises NotAllowed, CannotDo, MoodleError.
     """
     access.require(actor, Action.SETTLE, job)
     if job.state != State.UNRESOLVED:
@@ -69,7 +69,7 @@ def settle(
         raise CannotDo("Enter how you know this result. Your text appears in the activity of the job.")
     if course_id is None:
         if (answered := evidence_of(job).answered) is not None:
-            raise CannotDo(f"Moodle’s answer names course {answered}. Check that course in Moodle.")
+            raise CannotDo(f"Moodle’s answer says that course {answered} is the copy. Check that course in Moodle.")
         if found := _courses_that_match(job, client):
             raise CannotDo(f"Course {found[0].id} in Moodle has the requested names. Choose that course.")
         move_for_person(

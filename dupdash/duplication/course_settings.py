@@ -1,4 +1,4 @@
-"""Computes, sets and compares the dates and the ID number in which a copy differs from its source."""
+"""Computes the course settings of a copy, sets them in Moodle, and compares them with the finished copy."""
 
 import logging
 from typing import Any
@@ -19,13 +19,13 @@ TRIES = 2
 
 
 def settings_of_copy(job: DuplicationJob, source: Course) -> dict[str, int | str]:
-    """Return the settings in which the copy differs from its source, by Moodle's field names. It may be empty."""
+    """Return the course settings that the copy gets, keyed by Moodle's field names; empty if none is requested."""
     wanted: dict[str, int | str] = dict(dates_to_set(job.startdate, job.enddate, source))
     return wanted | ({"idnumber": job.idnumber} if job.idnumber else {})
 
 
 def sets_after_copy(job: DuplicationJob) -> bool:
-    """Return whether the settings must be set on the finished copy, because its driver cannot send them before."""
+    """Return whether the settings must be set on the finished copy, because the driver cannot send them before."""
     return bool(job.course_settings) and not abilities(job.driver).details
 
 
@@ -45,7 +45,7 @@ def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) ->
 
 
 def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
-    """Return the settings in which the copy differs from the request: "name", "wanted", and the value in the "copy"."""
+    """Return the course settings that are not as requested: "name", the "wanted" value, and the value in the "copy"."""
     return [
         {"name": name, "wanted": job.course_settings[name], "copy": getattr(course, name)}
         for name in LABELS

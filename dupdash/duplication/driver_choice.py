@@ -30,7 +30,7 @@ READS = (
 )
 # Functions that dupdash can do without, and what does not work without them.
 OPTIONAL = {
-    DELETE: "partial courses and unwanted copies cannot be deleted from here",
+    DELETE: "dupdash cannot delete partial courses and unwanted copies",
     "core_user_get_users_by_field": "faculty cannot request copies, because dupdash cannot find them in Moodle",
     UPDATE: "copies keep the dates of their sources and get no ID number, unless the Moodle plugin is installed, and "
     "the sources of a batch cannot be hidden",
@@ -64,16 +64,16 @@ def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
 
 
 def driver_of_job(job: DuplicationJob, health: MoodleHealth) -> Driver:
-    """Return the driver that a job was sent with, or will be sent with."""
+    """Return the driver that a job was sent with, or will probably be sent with."""
     if job.driver:
         return _known_driver(job.driver)
     return expected_driver(health, visible=job.visible)
 
 
 def _known_driver(name: str) -> Driver:
-    """Return the driver with a stored name.
+    """Return the driver that is stored as ``name``.
 
-    An empty name, stored before a driver was chosen, means the synchronous driver.
+    An unknown name, or "" from before a driver was chosen, means the synchronous driver.
     """
     return next((driver for driver in DRIVERS if driver == name), SYNCHRONOUS)
 

@@ -1,8 +1,8 @@
 """Estimates how long a copy takes, from earlier copies and from how many copies Moodle makes at the same time.
 
-Simultaneous copies slow each other down, so a duration means little without the load at which it was measured. Every
-finished job stores its load (``concurrent_copies``). The durations of earlier copies are converted to the load at which
-the next copy will run.
+The *load* is how many copies Moodle makes at the same time. Simultaneous copies slow each other down, so a duration
+means little without the load at which it was measured. Every finished job stores its load (``concurrent_copies``). The
+durations of earlier copies are converted to the load that is expected for the next one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,10 +55,12 @@ class Expectation:
 
 @dataclass(frozen=True)
 class PastCopy:
-    """The figures of one finished copy."""
+    """One finished copy, for estimates: its source, its seconds of backup and restore, and its average load."""
 
     source_id: int
+    # The number of activities plus COURSE_WEIGHT; None if it is unknown.
     weight: int | None
+    # Whether the copy included people.
     people: bool
     backup: float
     restore: float
@@ -107,9 +109,9 @@ def expect(
 
 
 def rough_expectation(activities: int | None) -> Expectation | None:
-    """Return the estimate for the first copy of an installation. It may be very wrong.
+    """Return the estimate for a copy without comparable earlier copies. It may be very wrong.
 
-    It is computed from the number of activities alone; without this number it is None.
+    It is computed from the number of activities alone. Returns None if that number is unknown.
     """
     if activities is None:
         return None
@@ -184,9 +186,9 @@ def _slowed(load: float, slowdown: float) -> float:
 
 
 def _past(job: DuplicationJob) -> PastCopy:
-    """Return the figures of a finished job.
+    """Return the finished job as a past copy.
 
-    If its restore was not seen, half of its time counts as backup (measured).
+    If no lookup showed the restore, half of the duration counts as backup (measured).
     """
     ended = job.moodle_done_at or job.finished_at
     if job.sent_at is None or ended is None:

@@ -1,7 +1,7 @@
 """Explains each error code in plain sentences: what happened, what it means, and who can do what about it.
 
 The codes are Moodle's, and those that dupdash adds. ``UNKNOWN`` explains all other codes. Pages, emails and the summary
-for tickets use the same sentences. ``advice.py`` makes sentences for a reader of ``fix``, ``change`` and ``when``.
+for tickets use the same sentences. ``advice.py`` turns ``fix``, ``change`` and ``when`` into advice for a reader.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The explanation of an error code. "Ask … to" can stand before ``fix`` and ``if_again``."""
+    """The explanation of an error code.
+
+    ``fix`` and ``if_again`` begin with a verb, so that "ask … to" can stand before them.
+    """
 
     happened: str
     means: str
@@ -25,7 +28,7 @@ class Explanation:
     when: str = ""
     # What the same person does if the retry fails, too.
     if_again: str = ""
-    # Whether only the operator of dupdash can do these, who has access to its server and settings.
+    # Whether ``fix`` and ``if_again`` need the operator of dupdash: the person with access to its server and settings.
     by_operator: bool = False
     # Whether Moodle may have created a course despite this error.
     may_have_started: bool = False
@@ -284,7 +287,7 @@ TAKEN = "shortnametaken"
 
 
 def message_or_code(code: str, message: str) -> str:
-    """Return the message of an error, for everybody who may see the job; the code if there is no message."""
+    """Return the message of an error as everybody who may see the job may read it; the code if there is none."""
     return EXPLANATIONS[code].happened if code == TAKEN else message or code
 
 
@@ -298,7 +301,7 @@ def raw_moodle_error(job: "DuplicationJob") -> str:
 
 
 def explain(code: str) -> Explanation:
-    """Return the explanation of an error code."""
+    """Return the explanation of an error code; ``UNKNOWN`` if dupdash has no explanation of this code."""
     return EXPLANATIONS.get(code, UNKNOWN)
 
 

@@ -43,5 +43,5 @@ def reopen(job: DuplicationJob, *, actor: User) -> None:
 def _record(job: DuplicationJob, actor: User, *, kind: str, reason: str, **changes: object) -> None:
     access.require(actor, Action.FOLLOW_UP, job)
     if job.state != State.FAILED:
-        raise CannotDo("Only a failed copy can be followed up.")
+        raise CannotDo("Only a failed copy can be assigned or marked as resolved.")
     record_for_person(job, kind=kind, reason=reason, actor=actor, **changes)

@@ -1,11 +1,11 @@
-"""The database table of the health of the Moodle site."""
+"""The database table with what dupdash last knew of the Moodle site: whether it can be used, and its site info."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class MoodleHealth(models.Model):
-    """The state of the Moodle site, as a single row.
+    """What dupdash last knew of the Moodle site, as a single row.
 
     While ``paused_at`` is set, dispatch is paused because of a fault of the whole site (rule 6).
     """

@@ -1,4 +1,8 @@
-"""Finds the job of a request that is submitted again, using its idempotency key and its original content."""
+"""Recognises a request that is submitted again.
+
+It finds the job with the idempotency key, and compares the request with the one that created this job, before an
+approval changed it.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -57,7 +61,7 @@ def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
 
 
 def original_request(job: DuplicationJob) -> dict[str, Any]:
-    """Return the request before any approval changed it: the columns of CHANGEABLE."""
+    """Return the columns of CHANGEABLE as they were requested, before any approval changed them."""
     asked = {name: getattr(job, name) for name in CHANGEABLE}
     for event in job.events.filter(kind="approved").order_by("-id"):
         asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}

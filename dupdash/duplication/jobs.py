@@ -38,9 +38,10 @@ def submit(
 ) -> DuplicationJob:
     """Create a job for a request: one row and its first event, in one transaction.
 
-    ``actor``: None is the command line. ``via``: how the actor acts, for example the label of an API token. Raises
-    NotAllowed, InvalidRequest if an unfinished job has the short name, and MoodleError if Moodle does not answer who
-    teaches the source.
+    ``actor``: None is the command line. ``via``: how the actor acts, for example the label of an API token.
+    ``retry_of``: the job that the new one retries. Raises NotAllowed, CannotDo if ``retry_of`` was retried already,
+    InvalidRequest if an unfinished job has the short name, and MoodleError if Moodle does not answer who teaches the
+    source.
     """
     access.require_submit(actor, request, client)
     return _insert(request, access.first_state(actor), actor, via, retry_of, requester=actor)
@@ -102,7 +103,7 @@ def _mark_retried(job: DuplicationJob) -> bool:
 def short_name_error(shortname: str) -> InvalidRequest:
     """Return the error to raise after the database refused a job because another unfinished job has the short name."""
     problem = reserved_by_job(shortname) or Problem(
-        "shortname", "shortnametaken", "Another copy had this short name at the same moment. Try once more."
+        "shortname", "shortnametaken", "Another request used this short name at the same moment. Try again."
     )
     return InvalidRequest([problem])
 
@@ -145,7 +146,7 @@ def is_stopped_by_moodle(job: DuplicationJob) -> bool:
 
 
 def after_cancelling(job: DuplicationJob, copy: str = "the copy") -> str:
-    """Return what happens to a copy that has started if its job is cancelled, in sentences that name it ``copy``."""
+    """Return what happens to a copy that has started if its job is cancelled. The sentences call the copy ``copy``."""
     if is_stopped_by_moodle(job):
         return f"Moodle stops {copy} and deletes the new course."
     deletion = f"dupdash deletes {copy} when Moodle has finished it."
@@ -215,7 +216,7 @@ def why_no_new_request(job: DuplicationJob) -> str:
 
 
 def _was_approved(job: DuplicationJob) -> bool:
-    """Return whether this job, or the job that it retries, was approved, and the approval was not undone."""
+    """Return whether this job has an approval that was not undone, or was submitted as a retry that needs none."""
     return job.approval_event() is not None or job.events.filter(kind="submitted", data__approved=True).exists()
 
 

@@ -1,9 +1,9 @@
-"""Finds the capabilities that the service account lacks. It only reads.
+"""Finds the capabilities that the service account lacks. It changes nothing in Moodle.
 
 Moodle's course search can be limited to courses in which the account has a capability. If the search finds fewer
 courses with this limit than without it, the capability is missing in some course. Comparing the numbers is necessary,
-because Moodle gives the account a role, and so further capabilities, in its own copies. Measured on Moodle 4.5.6; the
-parameter is documented since 3.0.
+because Moodle gives the account a role, and so further capabilities, in the copies that it makes. Measured on Moodle
+4.5.6; Moodle documents the parameter ``requiredcapabilities`` since 3.0.
 """
 
 import re
@@ -54,7 +54,7 @@ CAPABILITIES = (
     Capability("moodle/course:viewhiddenactivities", "hidden activities are missing in the comparison"),
     Capability("moodle/course:viewhiddensections", "hidden sections are missing in the comparison"),
     Capability("moodle/category:viewhiddencategories", "hidden categories cannot be chosen"),
-    Capability("moodle/course:delete", "partial courses and unwanted copies cannot be deleted from here"),
+    Capability("moodle/course:delete", "dupdash cannot delete partial courses and unwanted copies"),
     Capability("moodle/user:viewdetails", "faculty members cannot be found in Moodle"),
     Capability("moodle/user:viewhiddendetails", "faculty members whose details are hidden cannot be found"),
     Capability("moodle/course:useremail", "faculty members cannot be found by their email address"),
@@ -69,7 +69,7 @@ _KINDS_WITH_VIEW = (
     "workshop", "zoom",
 )  # fmt: skip
 ACTIVITY_CAPABILITIES = tuple(
-    Capability(name, "activities of the source are invisible, and the copy seems to have too many")
+    Capability(name, "dupdash misses activities in the source, and reports them as extra in the copy")
     for name in (*(f"mod/{kind}:view" for kind in _KINDS_WITH_VIEW), "mod/wiki:viewpage")
 )
 
@@ -89,7 +89,7 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:
-    """Return a search text that finds few courses; None if the account sees no course.
+    """Return a search text that finds few courses, or "", which finds all; None if the account sees no course.
 
     There should be few, because Moodle checks the capability in each of them, which takes time.
     """

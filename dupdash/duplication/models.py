@@ -1,4 +1,4 @@
-"""The database tables of jobs and their events. Django finds the other tables of the package here, too."""
+"""The database tables of jobs and their events. Imports the package's other tables, so that Django finds them."""
 
 from datetime import timedelta
 from typing import Any
@@ -59,12 +59,12 @@ class Phase(models.TextChoices):
 
 
 class Proof(models.TextChoices):
-    """The kind of proof that a job made its course."""
+    """How it is known that a job made its course."""
 
     NONE = "", "No proof"
     # The course had the requested names after a temporary name, or after the request had ended or was overdue.
     SEEN = "seen", "It was seen under the requested names"
-    ANSWERED = "answered", "Moodle's answer named it"
+    ANSWERED = "answered", "Moodle’s answer named it"
     SETTLED = "settled", "A course administrator recorded the result"
 
 
@@ -92,7 +92,7 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
     def holding_slot(self) -> "JobQuerySet":
         """Return the jobs that hold a slot: Moodle works on their request, or may work on it.
 
-        MOODLE_CONCURRENCY limits them.
+        MOODLE_CONCURRENCY limits their number.
         """
         return self.busy().filter(moodle_done_at__isnull=True)
 
@@ -382,28 +382,31 @@ class DuplicationJob(models.Model):
 
     @property
     def is_proven(self) -> bool:
-        """Whether ``course_id`` is proven to be the course that this job made."""
+        """Whether ``course_id`` counts as the course that this job made.
+
+        There is proof, or an administrator recorded it (``Proof.SETTLED``).
+        """
         return self.course_id is not None and self.proof != Proof.NONE
 
     @property
     def left_partial_course(self) -> bool:
-        """Whether the job failed and its proven course is still in Moodle."""
+        """Whether the job failed and left a course (``is_proven``) that, as far as dupdash knows, was not deleted."""
         return self.state == State.FAILED and self.is_proven and self.course_deleted_at is None
 
     @property
     def may_have_left_course(self) -> bool:
-        """Whether the job failed and a candidate, a course that is probably its own, is still in Moodle."""
+        """Whether the job failed and probably left a candidate that, as far as dupdash knows, was not deleted."""
         likely = self.likely_course_id is not None and not self.is_proven
         return self.state == State.FAILED and likely and self.course_deleted_at is None
 
     @property
     def own_course(self) -> dict[str, Any] | None:
-        """The proven course as the last lookup showed it: the fields of ``TrackedCourse``."""
+        """The course ``course_id`` as the last lookup showed it: the fields of ``TrackedCourse``; or None."""
         return next((course for course in self.evidence.get("courses", []) if course["id"] == self.course_id), None)
 
     @property
     def candidates(self) -> list[dict[str, Any]]:
-        """The candidates as the last lookups showed them: the fields of ``TrackedCourse``."""
+        """The other courses that may be the copy, as the last lookups showed them: the fields of ``TrackedCourse``."""
         return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
 
     def approval_event(self) -> "JobEvent | None":
@@ -419,7 +422,7 @@ class DuplicationJob(models.Model):
 
 
 class JobEvent(models.Model):
-    """A recorded change of a job: who made it, when and why, and both states. An event is never changed."""
+    """A recorded change of a job: who made it, when and why, and the states before and after. It is never changed."""
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

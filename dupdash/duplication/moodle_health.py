@@ -58,7 +58,7 @@ def ask_site(client: MoodleClient) -> SiteInfo:
 
 
 def read_site(client: MoodleClient) -> SiteInfo:
-    """Read the site info and store it. Raises MoodleError, and ConfigurationFault for a missing function."""
+    """Read the site info, store it and return it. Raises MoodleError, and ConfigurationFault for a missing function."""
     site = ask_site(client)
     if settings.ASYNC_URL:
         with open_async_client() as service:
@@ -66,7 +66,7 @@ def read_site(client: MoodleClient) -> SiteInfo:
         site = replace(site, functions=(site.functions or frozenset()) | (offered & set(SERVICES[PLUGIN])))
     if missing := missing_functions(site):
         raise ConfigurationFault(
-            f"The token may not call {', '.join(missing)}.",
+            f"dupdash’s token may not call {', '.join(missing)}.",
             errorcode="accessexception",
             advice=ADD_FUNCTIONS,
         )
@@ -122,7 +122,7 @@ def url_difference(siteurl: str, configured: str) -> str:
         return ""
     return (
         f"The site calls itself {siteurl}, and MOODLE_URL is {configured}. Links to courses use the URL of the "
-        "site. If both are the same site, set MOODLE_URL to that URL."
+        f"site. If both are the same site, set MOODLE_URL to {siteurl}."
     )
 
 
@@ -166,9 +166,9 @@ def check_site(client: MoodleClient) -> None:
 
 
 def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | None:
-    """Return ``error`` if it affects the whole site, or None if it affects one request only.
+    """Return the fault of the whole site that caused ``error``; None if ``error`` affects one request only.
 
-    If the error may have either cause, a simple request decides: the site has a fault if that request fails, too.
+    If both are possible, ``check_site`` decides: if it fails, too, its error is the fault.
     """
     if isinstance(error, ConfigurationFault):
         return error

@@ -15,9 +15,9 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"}) | _CONTROLS
 
 
 def in_one_language(name: object) -> str:
-    """Return the name in the language of the page, or in its first language.
+    """Return the name in the language of the page or, if the name lacks it, in the first language of the name.
 
-    Moodle's names may contain several languages.
+    Names in Moodle may contain several languages.
     """
     return in_language(str(name), get_language() or "")
 

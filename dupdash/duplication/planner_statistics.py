@@ -27,7 +27,7 @@ def update_statistics(connection: BaseDatabaseWrapper) -> None:
 
 
 def update_if_due() -> None:
-    """Update the statistics once a day. A failure is logged only: pages are slower then, but correct."""
+    """On SQLite, update the statistics once a day. A failure is only logged: pages are slower then, but correct."""
     if connection.vendor != "sqlite":
         return
     try:

@@ -1,7 +1,7 @@
 """Computes the progress and the time left of a job, from milestones that were seen in Moodle and from estimates.
 
-Progress never goes backward (rule 5): every figure depends only on the times in the job's row and on the current time,
-and grows with the current time. Estimates and rough estimates are marked as such. A figure that is unknown is None.
+Progress never goes backward (rule 5): it depends only on the job's row and on the current time, and never falls as time
+passes. Estimates and rough estimates are marked as such. A figure that is unknown is None.
 """
 
 import math
@@ -44,6 +44,7 @@ class Progress:
     """The progress of a job, as pages and web services show it. A figure that is unknown is None."""
 
     phase: str
+    # Shares of each phase and of the whole copy that are done, 0 to 1.
     backup: float | None
     restore: float | None
     overall: float | None
@@ -77,14 +78,14 @@ def expected_from_history(job: DuplicationJob) -> Expectation | None:
 
 
 def milestone(job: DuplicationJob) -> float:
-    """Return the overall progress at the last milestone: when the course was seen, or when its contents were seen."""
+    """Return the overall progress when the course or its contents were first seen; 0.0 if neither was seen."""
     if job.content_at is not None:
         return 0.5 + 0.5 * CONTENT_VISIBLE
     return 0.5 if job.restore_at is not None else 0.0
 
 
 def _not_running(job: DuplicationJob) -> Progress:
-    """Return the progress of a job that waits, or that ended without success. It contains no estimate."""
+    """Return the progress of a job that was not sent, is unresolved or ended without success. Nothing is estimated."""
     number = max(job.progress_floor, milestone(job))
     backup = 1.0 if job.restore_at is not None else 0.0
     return Progress(job.phase, backup, 0.0 if job.content_at is None else CONTENT_VISIBLE, number, False, None, number)
@@ -214,8 +215,8 @@ def backup_share(job: DuplicationJob) -> float:
 def _seconds_left_at_report(job: DuplicationJob) -> float | None:
     """Return the seconds that the copy still needed at the last report, from its own pace and that of earlier copies.
 
-    Returns None if neither pace is known. Also None for a site that reports each phase separately, because its figure
-    starts again in the second phase.
+    Returns None if the job is not running, before the first report, and while neither pace is known. Also None for a
+    site that reports each phase separately, because its progress starts again in the second phase.
     """
     started, reported_at, done = job.moodle_started_at, job.reported_at, job.reported_progress
     if (
@@ -249,8 +250,8 @@ def overall_of_report(
 ) -> float:
     """Return the overall progress, from a report of a site that makes copies in the background.
 
-    The plugin and dupdash's own web services report the overall progress. A site with only the two proposed services
-    may report Moodle's own progress of each phase. That figure starts again in the second phase, and jumps to 1 and
+    The plugin and dupdash's own web services report the overall progress. A site with only the two proposed functions
+    may report Moodle's own progress of each phase. This number starts again in the second phase, and jumps to 1 and
     back while a phase is prepared (measured). So it counts only while a phase executes (status 800), and a 1 is
     ignored, because it is left over from the phase before. ``share``: the backup's share of the overall progress, for a
     site that reports each phase.

@@ -90,7 +90,7 @@ _REQUESTED = tuple(one.name for one in fields(Draft) if one.name not in ("source
 
 
 def requested_fields(request: "Draft | DuplicationRequest | DuplicationJob") -> dict[str, Any]:
-    """Return what a draft, a request or a job asks for, apart from its source course."""
+    """Return the fields that a draft, a request and a job have in common, keyed by name: all but the source course."""
     return {name: getattr(request, name) for name in _REQUESTED}
 
 
@@ -313,7 +313,7 @@ def prepare(
         )
     elif source.id == FRONT_PAGE:
         problems.append(
-            Problem("source", "backupprecheckerrors", "This is the site's front page, which cannot be copied.")
+            Problem("source", "backupprecheckerrors", "This is the site’s front page, which cannot be copied.")
         )
     settings_problems = check_course_settings(draft, source)
     problems += settings_problems

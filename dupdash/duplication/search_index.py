@@ -84,7 +84,7 @@ class ContainsAll(Lookup):
 class ContainsAllScanned(Lookup):
     """The lookup ``contains_all`` without the index: the database reads each row.
 
-    This is faster if most rows match, or if there are few.
+    This is faster if most jobs match, or if there are few jobs.
     """
 
     lookup_name = "contains_all_scanned"
@@ -112,7 +112,7 @@ def has_sqlite_index() -> bool:
 def count_matches(words: Sequence[str], most: int) -> int | None:
     """Return how many jobs contain all words, at most ``most``, from SQLite's text index alone.
 
-    Returns None if a word is too short for the index.
+    Returns None if a word is too short for this index, or if there is no such index.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     phrases = _phrases(words, connection)
@@ -125,7 +125,7 @@ def count_matches(words: Sequence[str], most: int) -> int | None:
 
 
 def _phrases(words: Sequence[str], connection: BaseDatabaseWrapper) -> str:
-    """Return the words as a query of the FTS5 table; "" if it does not exist or a word has no trigram."""
+    """Return the words as a query of the FTS5 table; "" if there is no such table, or if a word has no trigram."""
     padded = [_padded(word) for word in words]
     if not _known_to_have_index(connection) or any(len(word) < PART_LEAST for word in padded):
         return ""
@@ -140,7 +140,7 @@ def _padded(word: str) -> str:
 
 
 def create_search_index(connection: BaseDatabaseWrapper) -> None:
-    """Create the parts of the index that are missing, if the database supports it."""
+    """Create the parts of the index that are missing. If the database supports no such index, logs a warning."""
     try:
         if connection.vendor == "postgresql":
             _create_on_postgresql(connection)

@@ -13,7 +13,7 @@ _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛′´`", "'"), **dict.from
 
 
 def fold_text(text: str) -> str:
-    """Return the folded string: "Müller" becomes equal to "MULLER".
+    """Return the folded string, at most LONGEST characters: "Müller" becomes equal to "MULLER".
 
     The two ways in which Unicode writes "ü" become equal, too.
     """

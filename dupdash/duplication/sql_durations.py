@@ -48,7 +48,7 @@ def between(start: str | Expression, end: str) -> Milliseconds:
 
 
 def waiting() -> Milliseconds:
-    """Return how long a job waited for a slot.
+    """Return the expression for how long a job waited for a slot.
 
     It waited since it was queued, or since its start time if that was later.
     """

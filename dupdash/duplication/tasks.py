@@ -27,7 +27,7 @@ logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
-    """Run one job, then further queued jobs, each as soon as a slot is free (queue of the copies cluster)."""
+    """Run one job, then others that may start; none begins after TASK_LONGEST seconds (queue of the copies cluster)."""
     end = time.monotonic() + TASK_LONGEST
     following: str | None = job_id
     while following is not None:

@@ -1,4 +1,4 @@
-"""Defines a function that dupdash offers as a web service, one call of it, and the warnings in an answer."""
+"""Defines what the web service functions of dupdash share: ``Function``, ``Call``, and the format of a warning."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Parses the parameters of a call: from bytes to a nested tree like PHP, then to typed values like Moodle.
+"""Parses the parameters of a call: from bytes to a nested tree as PHP does, then to typed values as Moodle does.
 
 Invalid input of any kind raises ServiceError. Requests with too many or too deeply nested fields are refused. PHP would
 silently drop such fields (``max_input_vars``, ``max_input_nesting_level``), and the call would run without them.

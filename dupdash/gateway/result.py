@@ -50,9 +50,9 @@ def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
-    """Return the error code and message of a job with status 900, or None for other jobs.
+    """Return the error code and message of a job with status 900; None and None for other jobs.
 
-    ``in_full`` adds Moodle's own message, which may name courses that the caller must not see.
+    ``in_full``: return Moodle's own message, which may name courses that not every caller may see.
     """
     if STATUS[State(job.state)] != FINISHED_ERR:
         return None, None

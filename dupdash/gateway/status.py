@@ -105,7 +105,7 @@ def _rounded(number: float) -> float:
 
 
 def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return how many jobs are dispatched before each queued job, keyed by job id.
+    """Return how many jobs will probably be dispatched before each queued job, keyed by job id.
 
     If no job is queued, no query is made and the result is empty. Jobs beyond the first AHEAD_MOST are missing.
     """

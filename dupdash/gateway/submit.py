@@ -116,7 +116,10 @@ def checked_callback_url(url: str) -> str:
 
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
-    """Return the job that an earlier call with the same idempotency key created, or None if there was no such call."""
+    """Return the job that an earlier call with the same idempotency key created; None if there was no such call.
+
+    Raises ServiceError if that call requested something else.
+    """
     job = idempotency.job_with_key(draft.idempotency_key, actor=call.owner)
     if job is not None and not idempotency.asks_for(job, draft, call.parameters["id"]):
         used = Problem("idempotencykey", "invalidparameter", "This key was used before, for another request.", job)
@@ -137,7 +140,7 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
 
 
 def moodle_failed(error: MoodleError) -> errors.ServiceError:
-    """Return the error for a call that failed because Moodle could not be read. No job was created."""
+    """Return the error for a call that failed because a request to Moodle failed. No job was created."""
     if isinstance(error, Refused):
         # Moodle refused a read of dupdash's account, and its own code and message are passed on.
         return errors.moodle_exception(error.errorcode, error.message)
@@ -168,8 +171,7 @@ def _create_job(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJo
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
     """Return the error for the problem that Moodle would report first.
 
-    If the problem is a taken short name, the error names the job or course that has it, unless the caller may not see
-    it.
+    If another job or course has the short name or ID number, the error names it, unless the caller may not see it.
     """
     first = min(problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)
@@ -181,7 +183,7 @@ def _order(problem: Problem) -> int:
 
 
 def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
-    """Return Moodle's error for a problem. ``in_full``: name the course or job that has the short name."""
+    """Return Moodle's error for a problem. ``in_full``: as for ``Problem.text``."""
     why = f"{problem.field}: {problem.text(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":

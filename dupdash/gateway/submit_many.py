@@ -109,7 +109,8 @@ def _submit(
             faults[index] = moodle_failed(error)
     if faults:
         return _refused(faults)
-    label = call.parameters["label"].strip() or f"{len(requests)} courses by {call.token.label}"
+    number = "1 course" if len(requests) == 1 else f"{len(requests)} courses"
+    label = call.parameters["label"].strip() or f"{number} by {call.token.label}"
     batch_settings = BatchSettings(label, mail_results=True)
     try:
         batch = submit_batch(requests, batch_settings, actor=call.owner, client=client, via=call.token.label)
@@ -123,7 +124,10 @@ def _submit(
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
-    """Return the jobs that an earlier call with the same idempotency key created, or None if there was no such call."""
+    """Return the jobs that an earlier call with the same idempotency key created; None if there was no such call.
+
+    Raises ServiceError if that call requested other copies.
+    """
     if not asked[0].draft.idempotency_key:
         return None
     keys = [one.draft.idempotency_key for one in asked]

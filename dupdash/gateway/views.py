@@ -15,7 +15,7 @@ from dupdash.gateway import errors, serializers
 from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.form_data import fields_of
-from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.function_list import FUNCTIONS
 from dupdash.gateway.parameters import Tree, is_identifier, validate
 from dupdash.row_reader import Columns
 
@@ -76,8 +76,9 @@ def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
 def _authenticate(
     text: Tree, job_id: Tree | None, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken, DuplicationJob | None]:
-    """Return the token, together with the job if the function needs its columns. Raises ServiceError.
+    """Return the token and, if ``columns`` is given, the job with these columns; None if there is no such job.
 
+    Raises ServiceError if the token is invalid, if its owner is inactive, or after too many calls.
     A malformed job id is reported later, when the parameters are parsed.
     """
     if columns is not None and (not isinstance(job_id, str) or not is_identifier(job_id)):

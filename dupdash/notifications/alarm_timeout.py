@@ -13,8 +13,9 @@ from types import FrameType
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block after ``seconds``. This works only in the main thread, where workers run tasks.
+    """Raise TimeoutError in the ``with`` block after ``seconds``.
 
+    Workers run tasks in the main thread; in other threads there is no limit, because only the main thread gets signals.
     django-q2 uses the same alarm to limit the whole task; its alarm is restored afterwards.
     """
     if threading.current_thread() is not threading.main_thread():

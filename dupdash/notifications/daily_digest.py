@@ -1,4 +1,4 @@
-"""Writes the daily summary email: the notifications that people get once a day, and the day's figures."""
+"""Writes the daily summary email: a person's notifications and, for those who want them, numbers and lists of jobs."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -75,7 +75,7 @@ class Summary:
 
 
 def start_due_digests() -> None:
-    """Create today's digest for every person whose digest hour has passed."""
+    """Create today's digest for every subscriber whose DIGEST_HOUR has passed and who does not have it yet."""
     now = timezone.now()
     due = Q(digests_checked_at__isnull=True) | Q(digests_checked_at__lte=now - CHECK_INTERVAL)
     if not OutboxPosition.objects.filter(due).update(digests_checked_at=now):
@@ -89,7 +89,7 @@ def start_due_digests() -> None:
 
 
 def compose(digest: Digest) -> EmailMessage | None:
-    """Return the email for a digest; None if it would be empty or has no recipient."""
+    """Return the email for a digest; None if it would be empty, or if the recipient cannot get emails."""
     person = digest.recipient
     summary = summary_of(digest)
     if not summary or not can_get_mail(person):
@@ -143,8 +143,9 @@ def _subscribers() -> QuerySet[User]:
 
 
 def _create(person: User, until: datetime) -> None:
-    """Create a digest row, which is unique for each day, and attach its notifications in the same transaction.
+    """Create a person's digest of a day, if it does not exist, and attach its notifications in the same transaction.
 
+    Does nothing if the person has no notifications for it and does not get the daily figures.
     Events after the digest hour belong to the next digest, even if this one is sent late.
     """
     waiting = Notification.objects.filter(WITHOUT_DIGEST, recipient=person, created_at__lt=until)

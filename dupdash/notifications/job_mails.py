@@ -65,7 +65,7 @@ class MailedJob:
 
 
 def compose(notification: Notification) -> EmailMessage | None:
-    """Return the email for a notification; None if it no longer applies or has no recipient."""
+    """Return the email for a notification; None if it no longer applies, or if this person may no longer get it."""
     person, event, topic = notification.recipient, notification.event, Topic(notification.topic)
     job = event.job
     if not can_get_mail(person) or not access.may_see(person, job):
@@ -84,6 +84,7 @@ def compose(notification: Notification) -> EmailMessage | None:
         "why": quoted(event.reason),
         "note": quoted(job.note) if job.note.strip() else "",
         "needs_approval": job.state == State.AWAITING_APPROVAL,
+        "was_cancelled": job.cancel_requested_at is not None,
         "explanation": explain_failure(job) if topic == Topic.FAILED else None,
         "advice": what_to_do(job, reader_of(job, person, may_delete_courses=MoodleHealth.last_known().may_delete)),
         # Moodle's own error message is for administrators and the help desk, as on the job page.

@@ -70,7 +70,7 @@ class Digest(Outgoing):
 
 
 class Notification(Outgoing):
-    """A notification of one recipient about one event, through one channel. It is sent once."""
+    """A notification of one recipient about one event, through one channel. A constraint prevents a second one."""
 
     event = models.ForeignKey(JobEvent, on_delete=models.CASCADE, related_name="notifications")
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
@@ -136,7 +136,7 @@ class Preferences(models.Model):
     toasts = models.BooleanField(default=True)
     # Whether the key "/" goes to the search.
     shortcuts = models.BooleanField(default=True)
-    # Empty: the browser's time zone on pages, the site's in emails.
+    # Empty: the browser's time zone on pages, TIME_ZONE in emails.
     time_zone = models.CharField(max_length=64, blank=True)
 
     class Meta:

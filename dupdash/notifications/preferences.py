@@ -64,7 +64,7 @@ def chosen_zone(user: User) -> ZoneInfo | None:
 
 
 def zone_of(user: User) -> tzinfo:
-    """Return the time zone for emails to a person: the one that they chose, or the site's."""
+    """Return the time zone for emails to a person: the one that they chose, or TIME_ZONE."""
     return chosen_zone(user) or timezone.get_default_timezone()
 
 

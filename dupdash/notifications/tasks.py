@@ -1,4 +1,7 @@
-"""The part of the housekeeping that creates and sends notifications. It may run twice at once, late or never."""
+"""The part of the housekeeping that creates and sends notifications.
+
+If two workers run it at the same time, only one of them sends. If a run is late or lost, the next one sends more.
+"""
 
 import logging
 from datetime import timedelta

@@ -185,7 +185,7 @@ def test_cancel_is_refused_when_the_job_moves_at_this_moment() -> None:
     seen = DuplicationJob.objects.get(pk=job.pk)
     DuplicationJob.objects.filter(pk=job.pk).update(state=State.RUNNING)
     job.events.create(kind="started", from_state="queued", to_state="running", reason="A test.")
-    with pytest.raises(CannotDo, match="changed this job at the same moment"):
+    with pytest.raises(CannotDo, match="changed at the same moment"):
         jobs.cancel(seen, actor=None)
     job.refresh_from_db()
     assert (job.state, job.cancel_requested_at) == (State.RUNNING, None)

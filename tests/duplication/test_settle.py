@@ -160,7 +160,7 @@ def test_settle_without_a_copy_is_refused_when_moodle_has_it(moodle: Moodle, cli
 def test_settle_without_a_copy_is_refused_after_an_answer(moodle: Moodle, client_of: MoodleClient) -> None:
     copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
     job = a_job(State.UNRESOLVED, evidence=CopyEvidence(answered=copy.id).to_json())
-    with pytest.raises(CannotDo, match=f"names course {copy.id}"):
+    with pytest.raises(CannotDo, match=f"says that course {copy.id} is the copy"):
         course_decisions.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
 
 

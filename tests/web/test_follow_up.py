@@ -79,4 +79,4 @@ def test_faculty_cannot_be_assigned(as_help_desk: Client, faculty: User, job: Du
 def test_only_failures_are_followed_up(as_help_desk: Client) -> None:
     job = a_job(State.SUCCEEDED)
     assert "Follow-up" not in text(as_help_desk.get(f"/jobs/{job.pk}/"))
-    assert "Only a failed copy can be followed up." in _send(as_help_desk, job, resolve="1", note="")
+    assert "Only a failed copy can be assigned or marked as resolved." in _send(as_help_desk, job, resolve="1", note="")

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
                 choices=[
                     ("", "No proof"),
                     ("seen", "It was seen under the requested names"),
-                    ("answered", "Moodle's answer named it"),
+                    ("answered", "Moodle’s answer named it"),
                     ("settled", "A course administrator recorded the result"),
                 ],
                 default="",

@@ -47,13 +47,14 @@ class Command(BaseCommand):
             "--startdate",
             type=_day,
             metavar="DATE",
-            help="the start date of the copy, as 2026-09-14; the Moodle plugin moves the dates of the activities, too",
+            help="the start date of the copy, such as 2026-09-14. With the Moodle plugin, the dates of the activities "
+            "move, too",
         )
         parser.add_argument(
             "--enddate",
             type=_day,
             metavar="DATE",
-            help="the end date of the copy; without it the end moves with the start",
+            help="the end date of the copy. Without this argument, the end date moves with the start date",
         )
         parser.add_argument("--idnumber", default="", help="the ID number of the copy")
         parser.add_argument("--no-wait", action="store_true", help="print the id of the job and exit")

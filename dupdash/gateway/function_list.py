@@ -1,4 +1,4 @@
-"""Lists the web service functions of dupdash, and answers ``core_webservice_get_site_info`` with this list."""
+"""Lists the web service functions of dupdash. ``core_webservice_get_site_info``, also here, returns this list."""
 
 from typing import Any
 
