@@ -18,9 +18,9 @@ from dupdash.duplication.states import State
 
 
 def approve(job: DuplicationJob, *, actor: User | None, hold: timedelta | None = None) -> None:
-    """Approve a job. With ``hold`` the job starts that much later, and until then the approval can be undone.
+    """Approve a job. With ``hold``, it does not start before this time has passed.
 
-    Raises NotAllowed, CannotDo.
+    Until then, the approval can be undone. Raises NotAllowed, and CannotDo if the job does not wait for approval.
     """
     access.require(actor, Action.APPROVE, job)
     move_for_person(
@@ -37,10 +37,13 @@ def approve(job: DuplicationJob, *, actor: User | None, hold: timedelta | None =
 
 
 def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
-    """Return an approved job to the approval queue. Raises NotAllowed, and CannotDo if it is too late."""
+    """Undo the approval of a job, which then waits for approval again.
+
+    Raises NotAllowed, and CannotDo if the time for this has passed or the job is no longer queued.
+    """
     access.require(actor, Action.APPROVE, job)
     if job.undo_until is None or job.undo_until <= timezone.now():
-        raise CannotDo("It is too late to undo this approval. You can cancel the copy instead.")
+        raise CannotDo("It is too late to undo this approval. If the copy has not ended, you can cancel it.")
     move_for_person(
         job,
         State.AWAITING_APPROVAL,
@@ -55,9 +58,10 @@ def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
 
 
 def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: User | None) -> bool:
-    """Change the request of a job and approve it. Returns whether anything changed.
+    """Change the request of a job and approve it. Returns whether the new request differs from the old one.
 
-    Raises NotAllowed, CannotDo, InvalidRequest.
+    Raises NotAllowed, CannotDo if the job does not wait for approval, and InvalidRequest if another unfinished job
+    reserves the short name.
     """
     access.require(actor, Action.APPROVE, job)
     changes = {name: getattr(request, name) for name in CHANGEABLE}
@@ -84,7 +88,10 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
 
 
 def reject(job: DuplicationJob, *, reason: str, actor: User | None) -> None:
-    """Refuse the request of a job that needs approval. Raises NotAllowed, and CannotDo without a reason."""
+    """Refuse the request of a job that waits for approval.
+
+    Raises NotAllowed, and CannotDo without a reason or if the job does not wait for approval.
+    """
     access.require(actor, Action.REJECT, job)
     if not reason.strip():
         raise CannotDo("Enter a reason for the requester.")

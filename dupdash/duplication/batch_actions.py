@@ -29,7 +29,8 @@ logger = logging.getLogger("dupdash.jobs")
 class BatchSettings:
     """The settings of a batch.
 
-    ``window``: the start and end of the time of day, in TIME_ZONE, in which copies start.
+    ``window``: the times of day, in TIME_ZONE, between which copies start; None: at any time.
+    ``mail_results``: whether the requester gets an email with the results.
     """
 
     label: str
@@ -39,11 +40,11 @@ class BatchSettings:
 
 
 class InvalidBatch(Exception):
-    """A batch was refused because of invalid requests. ``problems``: the problems, keyed by the request's row."""
+    """A batch was refused because of invalid requests. ``problems``: by row number of the request."""
 
     def __init__(self, problems: Mapping[int, Sequence[Problem]]) -> None:
         self.problems = dict(problems)
-        super().__init__(f"{len(self.problems)} requests have problems")
+        super().__init__(f"Requests with problems: {len(self.problems)}")
 
 
 def submit_batch(
@@ -56,8 +57,10 @@ def submit_batch(
 ) -> Batch:
     """Create a job for each request, all in one transaction, or none. Returns the batch.
 
-    ``requests``: the requests, keyed by their rows. ``via``: as for ``jobs.submit``. Raises NotAllowed, InvalidBatch if
-    short names are taken, and MoodleError if Moodle does not answer who teaches a source.
+    ``requests``: the requests, keyed by their row numbers. ``via``: as for ``jobs.submit``. The priority counts only if
+    the actor is an administrator. Raises NotAllowed, InvalidBatch if two requests have the same short name or ID number
+    or an unfinished job reserves a short name, and MoodleError if Moodle does not answer whether the actor may copy a
+    source.
     """
     for request in requests.values():
         access.require_submit(actor, request, client)
@@ -95,8 +98,9 @@ def _jobs_of(
 
 
 def spread_out(sources: Mapping[int, int]) -> list[int]:
-    """Return the rows in an order that spreads the copies of each source evenly.
+    """Return the row numbers in an order that spreads the copies of each source evenly.
 
+    ``sources``: the source ids, keyed by row number.
     Moodle can back up a source only once at a time, so consecutive copies of one source would wait for each other.
     """
     rows: dict[int, list[int]] = {}
@@ -128,7 +132,7 @@ def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
 
 
 def _name_problems(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
-    """Return the problems, by row, after the database refused a batch because other jobs have its short names."""
+    """Return the problems, by row number, after the database refused a batch because other jobs reserve short names."""
     held = {row: reserved_by_job(request.shortname) for row, request in requests.items()}
     found = {row: [problem] for row, problem in held.items() if problem is not None}
     if found:
@@ -155,7 +159,10 @@ def resume(batch: Batch, *, actor: User | None) -> None:
 
 
 def reschedule(batch: Batch, *, actor: User | None, priority: int, window: tuple[time, time] | None) -> None:
-    """Change when the waiting copies of a batch start. Raises NotAllowed; only administrators change a priority."""
+    """Change when the waiting copies of a batch start. ``window``: as in ``BatchSettings``.
+
+    The priority changes only if the actor is an administrator. Raises NotAllowed.
+    """
     access.require_batch_manager(actor, batch)
     batch.window_start, batch.window_end = window or (None, None)
     changed = ["window_start", "window_end"]

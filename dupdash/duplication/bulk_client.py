@@ -1,7 +1,7 @@
 """A Moodle client that loads many courses in advance: many ids in one request, several names at the same time.
 
-Lookups of loaded courses need no request. Everything else is asked of Moodle once. So the checks of a single request
-(``request.prepare``, ``access.require_submit``) are fast enough for a thousand requests.
+Lookups of loaded courses need no request to Moodle. Other courses, categories and users are requested once and kept.
+So the checks of a single copy (``request.prepare``, ``access.require_submit``) are fast enough for a thousand copies.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -21,6 +21,7 @@ READERS = 8
 # How many courses one request asks for. Such a request takes about 0.4 s in Moodle.
 IDS_AT_ONCE = 50
 
+# The courses that a lookup found, or its error.
 Answer = tuple[Course, ...] | MoodleError
 
 
@@ -39,7 +40,8 @@ class BulkClient(MoodleClient):
     def load(self, *, ids: Iterable[int] = (), shortnames: Iterable[str] = (), idnumbers: Iterable[str] = ()) -> None:
         """Look up the courses that are not loaded yet.
 
-        Raises NotSent and ConfigurationFault, because no other lookup would work then.
+        Raises NotSent and ConfigurationFault, because no other lookup would work then. Any other error is raised when
+        the course is asked for.
         """
         wanted_ids = sorted(set(ids) - self._by_id.keys())
         names = sorted({name for name in shortnames if name and name not in self._by_shortname})
@@ -119,7 +121,7 @@ def _as_tuple(course: Course | None) -> tuple[Course, ...]:
 
 
 def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
-    """Yield the courses with these ids.
+    """Yield each id with the answer for it: a tuple of one course or none, or an error.
 
     One missing id makes the whole request fail (measured). Then the ids are split into halves, which are requested
     separately.

@@ -4,7 +4,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
 
-CHANGED_MEANWHILE = "Somebody else changed this job at the same moment. Look at it again."
+CHANGED_MEANWHILE = "This job changed at the same moment. Look at it again."
 
 
 class CannotDo(Exception):

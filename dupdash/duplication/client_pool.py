@@ -1,4 +1,4 @@
-"""Lends Moodle clients to several threads. A thread uses one client at a time."""
+"""Lends Moodle clients to several threads. Each client is lent to one thread at a time."""
 
 import contextlib
 from collections.abc import Callable, Iterator

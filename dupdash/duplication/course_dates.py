@@ -33,22 +33,23 @@ def moment_on(day: date, like: int | None) -> int:
 
 
 def moved(moment: int, days: timedelta) -> datetime:
-    """Return the time ``days`` days after the timestamp ``moment``, at the same time of day."""
+    """Return the time, in UTC, that is whole ``days`` after the timestamp ``moment``, at the same local time of day."""
     zone = site_zone()
     local = datetime.fromtimestamp(moment, zone)
     return datetime.combine(local.date() + days, local.time(), tzinfo=zone).astimezone(UTC)
 
 
 def shift(start: date | None, source: Course) -> timedelta:
-    """Return how much later a copy with this start date starts than its source; zero if one has no start date."""
+    """Return how much later a copy with this start date starts than its source; zero if either has none."""
     before = day_of(source.startdate)
     return start - before if start and before else timedelta(0)
 
 
 def dates_to_set(start: date | None, end: date | None, source: Course) -> Mapping[str, int]:
-    """Return the timestamps of a copy that differ from those of its source: "startdate", "enddate", both or none.
+    """Return the timestamps to set on a copy: "startdate", "enddate", both or none.
 
-    If no end date is requested, the end date moves with the start date.
+    If only a start date is requested, the source's end date moves by the same number of days. A requested end
+    before the start that is set becomes equal to it.
     """
     moments: dict[str, int] = {}
     if start is not None:

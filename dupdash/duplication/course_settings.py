@@ -19,18 +19,18 @@ TRIES = 2
 
 
 def settings_of_copy(job: DuplicationJob, source: Course) -> dict[str, int | str]:
-    """Return the settings in which the copy differs from its source, by Moodle's field names. It may be empty."""
+    """Return the settings to set on the copy, by Moodle's field names: timestamps and ID number; empty if none."""
     wanted: dict[str, int | str] = dict(dates_to_set(job.startdate, job.enddate, source))
     return wanted | ({"idnumber": job.idnumber} if job.idnumber else {})
 
 
 def sets_after_copy(job: DuplicationJob) -> bool:
-    """Return whether the settings must be set on the finished copy, because its driver cannot send them before."""
+    """Return whether the settings must be set on the finished copy, as its driver cannot send them with the request."""
     return bool(job.course_settings) and not abilities(job.driver).details
 
 
 def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
-    """Set the settings on a finished copy. Returns why that was not possible, in a sentence; "" if it was."""
+    """Set the settings on a finished copy. Returns "", or the error if Moodle did not confirm it."""
     for attempt in range(TRIES):
         try:
             client.update_course(course_id, job.course_settings)
@@ -45,7 +45,7 @@ def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) ->
 
 
 def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
-    """Return the settings in which the copy differs from the request: "name", "wanted", and the value in the "copy"."""
+    """Return each setting in which the copy differs from the request: "name", "wanted" value, value in the "copy"."""
     return [
         {"name": name, "wanted": job.course_settings[name], "copy": getattr(course, name)}
         for name in LABELS

@@ -49,12 +49,12 @@ def sort_key(text: str) -> str:
 def requester_key(person: User | None) -> str:
     """Return the name by which jobs are sorted by requester.
 
-    For the command line it is "", so that its jobs come first.
+    It is "" for jobs from the command line, so that they come first.
     """
     return sort_key(name_of(person, ""))
 
 
 def requester_text(person: User | None) -> str:
-    """Return the first line of ``search_text``: all names of the requester."""
+    """Return the first line of ``search_text``: the full name, username and email address of the requester."""
     names = (person.get_full_name(), person.get_username(), person.email) if person else ()
     return f"{search_words(*names)}\n"

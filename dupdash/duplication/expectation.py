@@ -55,7 +55,11 @@ class Expectation:
 
 @dataclass(frozen=True)
 class PastCopy:
-    """The figures of one finished copy."""
+    """One finished copy, for estimates: its durations in seconds, and what they depend on.
+
+    ``weight``: its activities plus COURSE_WEIGHT; None if unknown. ``people``: whether it included people. ``load``:
+    how many copies Moodle made at the same time, on average, this one included.
+    """
 
     source_id: int
     weight: int | None
@@ -120,7 +124,7 @@ def rough_expectation(activities: int | None) -> Expectation | None:
 def expected_load() -> float:
     """Return how many copies Moodle will probably make at the same time while the next one runs.
 
-    It is the number of running and waiting jobs, at most MOODLE_CONCURRENCY.
+    It is the number of jobs that are running, checked or ready to start; at least 1, at most MOODLE_CONCURRENCY.
     """
     jobs = DuplicationJob.objects
     unfinished = jobs.busy().count() + jobs.due().count()
@@ -184,9 +188,9 @@ def _slowed(load: float, slowdown: float) -> float:
 
 
 def _past(job: DuplicationJob) -> PastCopy:
-    """Return the figures of a finished job.
+    """Return a finished job as a past copy. Raises ValueError if the job was not sent or has not ended.
 
-    If its restore was not seen, half of its time counts as backup (measured).
+    If the restore was not seen, half of the time counts as backup (measured).
     """
     ended = job.moodle_done_at or job.finished_at
     if job.sent_at is None or ended is None:

@@ -1,7 +1,7 @@
 """Explains each error code in plain sentences: what happened, what it means, and who can do what about it.
 
 The codes are Moodle's, and those that dupdash adds. ``UNKNOWN`` explains all other codes. Pages, emails and the summary
-for tickets use the same sentences. ``advice.py`` makes sentences for a reader of ``fix``, ``change`` and ``when``.
+for tickets use the same sentences. ``advice.py`` makes sentences from ``fix``, ``change``, ``when`` and ``if_again``.
 """
 
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ class Explanation:
     change: str = ""
     # When to retry, for example "later".
     when: str = ""
-    # What the same person does if the retry fails, too.
+    # What an administrator or the operator does if the retry fails, too.
     if_again: str = ""
-    # Whether only the operator of dupdash can do these, who has access to its server and settings.
+    # Whether ``fix`` and ``if_again`` need the operator of dupdash, who has access to its server and settings.
     by_operator: bool = False
     # Whether Moodle may have created a course despite this error.
     may_have_started: bool = False
@@ -96,12 +96,12 @@ EXPLANATIONS: dict[str, Explanation] = {
     },
     # Moodle refused the request before it started anything.
     "invalidcourseid": Explanation(
-        "The source course is no longer in Moodle.",
-        "Nothing was started, because there is nothing to copy.",
+        "The source course was not found in Moodle.",
+        "Nothing was started. The course was deleted, or dupdash’s Moodle account has no access to it.",
         change="choose another source",
     ),
     "invalidrecord": Explanation(
-        "Something that the request names is no longer in Moodle, most likely the category.",
+        "Moodle did not find something that the request names, most likely the category.",
         NOTHING_STARTED,
         change="choose the category again",
         if_again="run “manage.py check_moodle”",
@@ -241,8 +241,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         may_have_started=True,
     ),
     "course_gone": Explanation(
-        "Somebody deleted the new course in Moodle before the copy was complete.",
-        "There is no copy, and nothing is left to clean up.",
+        "dupdash no longer finds the new course in Moodle.",
+        "Somebody deleted the course before the copy was complete, or dupdash’s Moodle account lost access to it.",
         when="if the copy is still needed",
         may_have_started=True,
     ),
@@ -255,7 +255,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "finished_err": Explanation(
         "Moodle reported that the copy failed.",
         "This Moodle makes copies in the background, and does not say why a copy fails.",
-        if_again="check Moodle’s log of that time",
+        if_again="check what Moodle’s log says about the time of the copy",
         may_have_started=True,
     ),
 }
@@ -298,13 +298,14 @@ def raw_moodle_error(job: "DuplicationJob") -> str:
 
 
 def explain(code: str) -> Explanation:
-    """Return the explanation of an error code."""
+    """Return the explanation of an error code; ``UNKNOWN`` for any code that EXPLANATIONS lacks."""
     return EXPLANATIONS.get(code, UNKNOWN)
 
 
 def explain_failure(job: "DuplicationJob") -> Explanation:
     """Return the explanation of a failed job, based on its error code and on the courses that were seen in Moodle."""
-    if job.failure_code in ("partial_course", "likely_partial_course") and job.course_deleted_at is not None:
+    partial = ("partial_course", "likely_partial_course", "incomplete_copy")
+    if job.failure_code in partial and job.course_deleted_at is not None:
         return DELETED
     explanation = explain(job.failure_code)
     if job.is_proven or job.candidates:

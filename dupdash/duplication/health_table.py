@@ -1,11 +1,11 @@
-"""The database table of the health of the Moodle site."""
+"""The database table for what dupdash knows about the Moodle site."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class MoodleHealth(models.Model):
-    """The state of the Moodle site, as a single row.
+    """What dupdash knows about the Moodle site, in a single row.
 
     While ``paused_at`` is set, dispatch is paused because of a fault of the whole site (rule 6).
     """

@@ -1,4 +1,8 @@
-"""Finds the job of a request that is submitted again, using its idempotency key and its original content."""
+"""Recognises a request that is submitted again.
+
+Finds the job with the idempotency key, and compares the request with the one that created this job, as it was before an
+approval changed it.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -9,7 +13,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import Draft
 from dupdash.moodle import options
 
-# What an approval may change, as the timeline names it.
+# The columns that an approval can change, and what the timeline calls them.
 CHANGEABLE = {
     "fullname": "full name",
     "shortname": "short name",
@@ -20,7 +24,7 @@ CHANGEABLE = {
     "startdate": "start date",
     "enddate": "end date",
     "idnumber": "ID number",
-    "not_before": "start",
+    "not_before": "start time",
 }
 # The columns that an event stores as text in ISO 8601.
 _READ_DATE = {
@@ -38,7 +42,7 @@ def job_with_key(idempotency_key: str, *, actor: User) -> DuplicationJob | None:
 
 
 def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
-    """Return whether this job was created from an equal request. The note and the start time may differ."""
+    """Return whether this job was created from an equal request. Ignores the note and the start time."""
     first = original_request(job)
     asked = (
         source_id,
@@ -57,7 +61,7 @@ def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
 
 
 def original_request(job: DuplicationJob) -> dict[str, Any]:
-    """Return the request before any approval changed it: the columns of CHANGEABLE."""
+    """Return the columns of CHANGEABLE, by name, as they were before any approval changed them."""
     asked = {name: getattr(job, name) for name in CHANGEABLE}
     for event in job.events.filter(kind="approved").order_by("-id"):
         asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}
