@@ -15,9 +15,11 @@ class Reader:
     """What the person who reads an explanation may do with the failed job."""
 
     is_administrator: bool = False
+    # “Try again”.
     can_retry: bool = False
+    # “Edit and try again”.
     can_edit: bool = False
-    # The job page has a button that deletes the partial course.
+    # “Delete the partial course”, or “Delete a possible partial course”.
     can_delete: bool = False
 
 
@@ -25,7 +27,7 @@ def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
     """Return sentences about what this reader can do about a failed job. They name only buttons that the reader has."""
     explanation, deletion = explain_failure(job), _deletion(job, reader)
     if job.is_retried:
-        return " ".join([*deletion, *_fix(explanation, reader)]) or "Nothing: there is a later attempt."
+        return " ".join([*deletion, *_fix(explanation, reader)]) or "Nothing, because there is a later attempt."
     return advice(explanation, reader, first=deletion)
 
 

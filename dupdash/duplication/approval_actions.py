@@ -18,9 +18,9 @@ from dupdash.duplication.states import State
 
 
 def approve(job: DuplicationJob, *, actor: User | None, hold: timedelta | None = None) -> None:
-    """Approve a job. With ``hold`` the job starts that much later, and until then the approval can be undone.
+    """Approve a job. With ``hold``, it does not start before this time has passed.
 
-    Raises NotAllowed, CannotDo.
+    Until then, the approval can be undone. Raises NotAllowed, and CannotDo if the job does not wait for approval.
     """
     access.require(actor, Action.APPROVE, job)
     move_for_person(
@@ -40,7 +40,7 @@ def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
     """Make an approved job wait for approval again. Raises NotAllowed, and CannotDo if ``undo_until`` has passed."""
     access.require(actor, Action.APPROVE, job)
     if job.undo_until is None or job.undo_until <= timezone.now():
-        raise CannotDo("It is too late to undo this approval. You can cancel the copy instead.")
+        raise CannotDo("It is too late to undo this approval. If the copy has not ended, you can cancel it.")
     move_for_person(
         job,
         State.AWAITING_APPROVAL,
@@ -55,7 +55,7 @@ def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
 
 
 def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: User | None) -> bool:
-    """Change the request of a job and approve it. Returns whether anything changed.
+    """Change the request of a job and approve it. Returns whether the new request differs from the old one.
 
     Raises NotAllowed, CannotDo, and InvalidRequest if another unfinished job has the short name.
     """

@@ -39,7 +39,7 @@ class BatchSettings:
 
 
 class InvalidBatch(Exception):
-    """A batch was refused because of invalid requests. ``problems``: the problems, keyed by the request's row."""
+    """A batch was refused because of invalid requests. ``problems``: by row number of the request."""
 
     def __init__(self, problems: Mapping[int, Sequence[Problem]]) -> None:
         self.problems = dict(problems)
@@ -56,8 +56,10 @@ def submit_batch(
 ) -> Batch:
     """Create a job for each request, all in one transaction, or none. Returns the batch.
 
-    ``requests``: the requests, keyed by their rows. ``via``: as for ``jobs.submit``. Raises NotAllowed, InvalidBatch if
-    short names are taken, and MoodleError if Moodle does not answer who teaches a source.
+    ``requests``: the requests, keyed by their row numbers. ``via``: as for ``jobs.submit``. The priority counts only if
+    the actor is an administrator. Raises NotAllowed, InvalidBatch if two requests have the same short name or ID number
+    or an unfinished job reserves a short name, and MoodleError if Moodle does not answer whether the actor may copy a
+    source.
     """
     for request in requests.values():
         access.require_submit(actor, request, client)
@@ -95,8 +97,9 @@ def _jobs_of(
 
 
 def spread_out(sources: Mapping[int, int]) -> list[int]:
-    """Return the rows in an order that spreads the copies of each source evenly.
+    """Return the row numbers in an order that spreads the copies of each source evenly.
 
+    ``sources``: the source ids, keyed by row number.
     Moodle can back up a source only once at a time, so consecutive copies of one source would wait for each other.
     """
     rows: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""The database tables of batches, and of the turns in which batches and single requests get free slots."""
+"""The database tables of batches, and of the time at which each lane last got a slot."""
 
 from datetime import datetime, time
 
@@ -48,7 +48,7 @@ class Batch(models.Model):
         return self.label
 
     def is_in_window(self, now: datetime) -> bool:
-        """Return whether the time of day, in TIME_ZONE, is within the window of the batch.
+        """Return whether ``now`` is within the window of the batch, which can span midnight.
 
         The window may span midnight. Without a window every time is within it.
         """

@@ -21,6 +21,7 @@ READERS = 8
 # How many courses one request asks for. Such a request takes about 0.4 s in Moodle.
 IDS_AT_ONCE = 50
 
+# The courses that a lookup found, or its error.
 Answer = tuple[Course, ...] | MoodleError
 
 
@@ -39,7 +40,8 @@ class BulkClient(MoodleClient):
     def load(self, *, ids: Iterable[int] = (), shortnames: Iterable[str] = (), idnumbers: Iterable[str] = ()) -> None:
         """Look up the courses that are not loaded yet.
 
-        Raises NotSent and ConfigurationFault, because no other lookup would work then.
+        Raises NotSent and ConfigurationFault, because no other lookup would work then. Any other error is raised when
+        the course is asked for.
         """
         wanted_ids = sorted(set(ids) - self._by_id.keys())
         names = sorted({name for name in shortnames if name and name not in self._by_shortname})

@@ -31,12 +31,12 @@ def delete_partial(
 ) -> None:
     """Delete the course that a failed job left, after one more lookup.
 
-    ``course_id``: the candidate that an administrator chose, if no course is proven. Raises NotAllowed, CannotDo if the
-    course must not be deleted, and MoodleError.
+    ``course_id``: the candidate that an administrator chose, if no course is proven. Raises NotAllowed, CannotDo if
+    there is no such course or it must not be deleted, and MoodleError.
     """
     access.require(actor, Action.DELETE_PARTIAL, job)
     if not (job.left_partial_course or job.may_have_left_course):
-        raise CannotDo("This job left no course.")
+        raise CannotDo("This job has no partial course to delete.")
     if not job.left_partial_course and course_id is None:
         raise CannotDo("No course is proven to come from this job. Choose the course to delete.")
     try:
@@ -85,7 +85,10 @@ def settle(
         )
         return
     if course_id == FRONT_PAGE or course_id in expected_copy_after_sending(job).not_ours:
-        raise CannotDo(f"Course {course_id} existed before, or is the copy of another job, so it cannot be this copy.")
+        raise CannotDo(
+            f"Course {course_id} existed before this copy was started, or is the copy of another job, so it cannot be "
+            "this copy."
+        )
     course = client.course_by_id(course_id)
     if course is None:
         raise CannotDo(f"Moodle has no course with the id {course_id}.")

@@ -30,7 +30,7 @@ def sets_after_copy(job: DuplicationJob) -> bool:
 
 
 def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
-    """Set the settings on a finished copy. Returns why that was not possible, in a sentence; "" if it was."""
+    """Set the settings on a finished copy. Returns "", or the error if Moodle did not confirm it."""
     for attempt in range(TRIES):
         try:
             client.update_course(course_id, job.course_settings)

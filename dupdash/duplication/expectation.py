@@ -122,7 +122,7 @@ def rough_expectation(activities: int | None) -> Expectation | None:
 def expected_load() -> float:
     """Return how many copies Moodle will probably make at the same time while the next one runs.
 
-    It is the number of running and waiting jobs, at most MOODLE_CONCURRENCY.
+    It is the number of jobs that are running, checked or ready to start; at least 1, at most MOODLE_CONCURRENCY.
     """
     jobs = DuplicationJob.objects
     unfinished = jobs.busy().count() + jobs.due().count()

@@ -26,7 +26,7 @@ class Explanation:
     change: str = ""
     # When to retry, for example "later".
     when: str = ""
-    # What the same person does if the retry fails, too.
+    # What an administrator or the operator does if the retry fails, too.
     if_again: str = ""
     # Whether ``fix`` and ``if_again`` need the operator of dupdash: the person with access to its server and settings.
     by_operator: bool = False
@@ -99,12 +99,12 @@ EXPLANATIONS: dict[str, Explanation] = {
     },
     # Moodle refused the request before it started anything.
     "invalidcourseid": Explanation(
-        "The source course is no longer in Moodle.",
-        "Nothing was started, because there is nothing to copy.",
+        "The source course was not found in Moodle.",
+        "Nothing was started. The course was deleted, or dupdash’s Moodle account has no access to it.",
         change="choose another source",
     ),
     "invalidrecord": Explanation(
-        "Something that the request names is no longer in Moodle, most likely the category.",
+        "Moodle did not find something that the request names, most likely the category.",
         NOTHING_STARTED,
         change="choose the category again",
         if_again="run “manage.py check_moodle”",
@@ -244,8 +244,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         may_have_started=True,
     ),
     "course_gone": Explanation(
-        "Somebody deleted the new course in Moodle before the copy was complete.",
-        "There is no copy, and nothing is left to clean up.",
+        "dupdash no longer finds the new course in Moodle.",
+        "Somebody deleted the course before the copy was complete, or dupdash’s Moodle account lost access to it.",
         when="if the copy is still needed",
         may_have_started=True,
     ),
@@ -258,7 +258,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "finished_err": Explanation(
         "Moodle reported that the copy failed.",
         "This Moodle makes copies in the background, and does not say why a copy fails.",
-        if_again="check Moodle’s log of that time",
+        if_again="check what Moodle’s log says about the time of the copy",
         may_have_started=True,
     ),
 }
@@ -307,7 +307,8 @@ def explain(code: str) -> Explanation:
 
 def explain_failure(job: "DuplicationJob") -> Explanation:
     """Return the explanation of a failed job, based on its error code and on the courses that were seen in Moodle."""
-    if job.failure_code in ("partial_course", "likely_partial_course") and job.course_deleted_at is not None:
+    partial = ("partial_course", "likely_partial_course", "incomplete_copy")
+    if job.failure_code in partial and job.course_deleted_at is not None:
         return DELETED
     explanation = explain(job.failure_code)
     if job.is_proven or job.candidates:

@@ -14,7 +14,10 @@ NOTE_LONGEST = 500
 
 
 def assign(job: DuplicationJob, *, assignee: User | None, note: str, actor: User) -> None:
-    """Assign a failed job to a person, or to nobody, with a note. Raises NotAllowed, CannotDo."""
+    """Assign a failed job to a person, or to nobody (None), with a note. Raises NotAllowed, CannotDo.
+
+    Does nothing if the job already has this assignee and this note.
+    """
     note = note.strip()
     if (job.assignee_id, job.assignee_note) == (assignee.pk if assignee else None, note):
         return
@@ -35,7 +38,7 @@ def resolve(job: DuplicationJob, *, actor: User) -> None:
 
 
 def reopen(job: DuplicationJob, *, actor: User) -> None:
-    """Undo ``resolve``. Raises NotAllowed, CannotDo."""
+    """Undo ``resolve``: the failed job needs attention again. Raises NotAllowed, CannotDo."""
     if job.resolved_at is not None:
         _record(job, actor, kind="reopened", reason="The failure needs attention again.", resolved_at=None)
 

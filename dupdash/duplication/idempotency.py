@@ -13,7 +13,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import Draft
 from dupdash.moodle import options
 
-# What an approval may change, as the timeline names it.
+# The columns that an approval can change, and what the timeline calls them.
 CHANGEABLE = {
     "fullname": "full name",
     "shortname": "short name",
@@ -24,7 +24,7 @@ CHANGEABLE = {
     "startdate": "start date",
     "enddate": "end date",
     "idnumber": "ID number",
-    "not_before": "start",
+    "not_before": "start time",
 }
 # The columns that an event stores as text in ISO 8601.
 _READ_DATE = {
@@ -42,7 +42,7 @@ def job_with_key(idempotency_key: str, *, actor: User) -> DuplicationJob | None:
 
 
 def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
-    """Return whether this job was created from an equal request. The note and the start time may differ."""
+    """Return whether this job was created from an equal request. Ignores the note and the start time."""
     first = original_request(job)
     asked = (
         source_id,

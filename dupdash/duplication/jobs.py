@@ -59,7 +59,8 @@ def _insert(
 ) -> DuplicationJob:
     """Insert a job. ``approved``: neither this job nor a retry of it needs an approval.
 
-    Raises InvalidRequest if an unfinished job has the short name, and CannotDo if ``retry_of`` was retried already.
+    Raises InvalidRequest if an unfinished job reserves the short name, and CannotDo if ``retry_of`` was already
+    retried.
     """
     job = new_job(request, state, requester=requester)
     if retry_of is not None:
@@ -101,7 +102,7 @@ def _mark_retried(job: DuplicationJob) -> bool:
 
 
 def short_name_error(shortname: str) -> InvalidRequest:
-    """Return the error to raise after the database refused a job because another unfinished job has the short name."""
+    """Return the error to raise after the database refused a job because another one reserves the short name."""
     problem = reserved_by_job(shortname) or Problem(
         "shortname", "shortnametaken", "Another request used this short name at the same moment. Try again."
     )
@@ -111,7 +112,8 @@ def short_name_error(shortname: str) -> InvalidRequest:
 def cancel(job: DuplicationJob, *, actor: User | None, via: str = "") -> None:
     """Cancel a job. If its request was sent already, dupdash deletes the copy when Moodle has completed it.
 
-    Only a site with the Moodle plugin can stop a copy; the next sweep asks it to. Raises NotAllowed, CannotDo.
+    Exception: a site with the Moodle plugin can stop a running copy; the next sweep asks for that. Raises NotAllowed,
+    and CannotDo if the job has ended or is cancelled already.
     """
     access.require(actor, Action.CANCEL, job)
     if job.state in WAITING:
@@ -157,7 +159,7 @@ def after_cancelling(job: DuplicationJob, copy: str = "the copy") -> str:
 
 
 def retry(job: DuplicationJob, *, actor: User | None, client: MoodleClient) -> DuplicationJob:
-    """Submit the request of a failed or cancelled job again, as a new job of the same requester that names the old one.
+    """Submit the request of a failed or cancelled job again, as a new job (``retry_of``) of the same requester.
 
     A retry needs no approval if the original was approved or an administrator retries it. If the original was queued
     without approval, a retry may need one, because the policy may have changed. Raises NotAllowed, CannotDo,

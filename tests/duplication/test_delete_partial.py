@@ -68,7 +68,7 @@ def test_proven_partial_course_is_deleted(
     assert reason(failed, "partial_deleted") == (
         f"Course {partial.id}, “{partial.fullname}” ({partial.shortname}), was deleted in Moodle."
     )
-    with pytest.raises(CannotDo, match="left no course"):
+    with pytest.raises(CannotDo, match="no partial course to delete"):
         course_decisions.delete_partial(failed, actor=administrator, client=client_of)
 
 
@@ -126,7 +126,7 @@ def test_finished_course_is_not_deleted(moodle: Moodle, failed: DuplicationJob, 
 def test_unproven_course_needs_a_choice(moodle: Moodle, client_of: MoodleClient) -> None:
     course = moodle.add("SRC_1")
     job = a_job(State.FAILED, course_id=course.id, proof=Proof.NONE)
-    with pytest.raises(CannotDo, match="left no course"):
+    with pytest.raises(CannotDo, match="no partial course to delete"):
         course_decisions.delete_partial(job, actor=None, client=client_of)
     assert moodle.by_id(course.id) is not None
 

@@ -138,7 +138,7 @@ def test_scheduled_time_can_be_changed(as_administrator: Client, job: Duplicatio
     as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30", timezone="Asia/Tokyo"))
     job.refresh_from_db()
     assert job.not_before == datetime(2090, 1, 15, 12, 30, tzinfo=UTC)
-    assert job.events.get(kind="approved").reason == "Approved, with changes to: start."
+    assert job.events.get(kind="approved").reason == "Approved, with changes to: start time."
 
 
 def test_scheduled_time_can_be_removed(as_administrator: Client, job: DuplicationJob) -> None:
@@ -146,7 +146,7 @@ def test_scheduled_time_can_be_removed(as_administrator: Client, job: Duplicatio
     as_administrator.post(_url(job), _typed(start="now"))
     job.refresh_from_db()
     assert job.not_before is None
-    assert job.events.get(kind="approved").reason == "Approved, with changes to: start."
+    assert job.events.get(kind="approved").reason == "Approved, with changes to: start time."
 
 
 def test_past_start_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:

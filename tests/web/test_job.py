@@ -351,12 +351,14 @@ def test_failed_copy_is_not_shown_as_waiting(as_faculty: Client, faculty: User, 
     assert "dupdash gave up this copy" in text(as_faculty.get(f"/jobs/{job.pk}/"))
 
 
-def test_deleted_partial_course_is_explained_as_deleted(as_administrator: Client) -> None:
+@pytest.mark.parametrize("code", ["partial_course", "incomplete_copy"])
+def test_deleted_partial_course_is_explained_as_deleted(as_administrator: Client, code: str) -> None:
     deleted = {"course_id": 9, "proof": "seen", "course_deleted_at": timezone.now()}
-    job = a_job(State.FAILED, failure_code="partial_course", **deleted)
+    job = a_job(State.FAILED, failure_code=code, **deleted)
     for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/summary.txt"):
         page = text(as_administrator.get(address))
         assert "It stays in Moodle" not in page
+        assert "has the requested names" not in page
         assert "has been deleted" in page
 
 
