@@ -30,7 +30,7 @@ READS = (
 )
 # Functions that dupdash can do without, and what does not work without them.
 OPTIONAL = {
-    DELETE: "partial courses and unwanted copies cannot be deleted from here",
+    DELETE: "dupdash cannot delete partial courses and unwanted copies",
     "core_user_get_users_by_field": "faculty cannot request copies, because dupdash cannot find them in Moodle",
     UPDATE: "copies keep the dates of their sources and get no ID number, unless the Moodle plugin is installed, and "
     "the sources of a batch cannot be hidden",

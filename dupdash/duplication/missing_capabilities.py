@@ -1,9 +1,9 @@
-"""Finds the capabilities that the service account lacks. It only reads.
+"""Finds the capabilities that the service account lacks, by requests that change nothing in Moodle.
 
 Moodle's course search can be limited to courses in which the account has a capability. If the search finds fewer
 courses with this limit than without it, the capability is missing in some course. Comparing the numbers is necessary,
-because Moodle gives the account a role, and so further capabilities, in its own copies. Measured on Moodle 4.5.6; the
-parameter is documented since 3.0.
+because Moodle gives the account a role, and so further capabilities, in the copies that the account made. Measured on
+Moodle 4.5.6; the parameter is documented since 3.0.
 """
 
 import re
@@ -26,7 +26,7 @@ class Capability:
 
 CAPABILITIES = (
     Capability("moodle/course:view", "courses cannot be opened", required=True),
-    Capability("moodle/course:viewhiddencourses", "a hidden copy cannot be seen while it is made", required=True),
+    Capability("moodle/course:viewhiddencourses", "dupdash cannot see a copy while Moodle makes it", required=True),
     Capability("moodle/backup:backupcourse", "no course can be backed up", required=True),
     Capability(
         "moodle/backup:configure",
@@ -51,10 +51,10 @@ CAPABILITIES = (
     Capability("moodle/course:update", "dupdash cannot hide the source of a copy", plugin=True),
     Capability("moodle/course:changeidnumber", "dupdash cannot give a copy an ID number", plugin=False),
     Capability("moodle/course:visibility", "dupdash cannot hide the source of a copy"),
-    Capability("moodle/course:viewhiddenactivities", "hidden activities are missing in the comparison"),
-    Capability("moodle/course:viewhiddensections", "hidden sections are missing in the comparison"),
+    Capability("moodle/course:viewhiddenactivities", "comparisons of copies with their sources lack hidden activities"),
+    Capability("moodle/course:viewhiddensections", "comparisons of copies with their sources lack hidden sections"),
     Capability("moodle/category:viewhiddencategories", "hidden categories cannot be chosen"),
-    Capability("moodle/course:delete", "partial courses and unwanted copies cannot be deleted from here"),
+    Capability("moodle/course:delete", "dupdash cannot delete partial courses and unwanted copies"),
     Capability("moodle/user:viewdetails", "faculty members cannot be found in Moodle"),
     Capability("moodle/user:viewhiddendetails", "faculty members whose details are hidden cannot be found"),
     Capability("moodle/course:useremail", "faculty members cannot be found by their email address"),
@@ -69,7 +69,7 @@ _KINDS_WITH_VIEW = (
     "workshop", "zoom",
 )  # fmt: skip
 ACTIVITY_CAPABILITIES = tuple(
-    Capability(name, "activities of the source are invisible, and the copy seems to have too many")
+    Capability(name, "dupdash does not see such activities in the source, so the copy seems to have too many")
     for name in (*(f"mod/{kind}:view" for kind in _KINDS_WITH_VIEW), "mod/wiki:viewpage")
 )
 
@@ -78,9 +78,9 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
     """Return the capabilities that the account lacks in the courses that it sees; None if it finds no course to check.
 
     ``plugin``: whether the Moodle plugin makes the copies. Raises MoodleError. A capability that this site does not
-    know, for example of a plugin, is not missing.
+    know, for example because it belongs to a plugin, does not count as missing.
     """
-    text = _text_that_finds_little(client)
+    text = _text_that_finds_few(client)
     if text is None:
         return None
     found = client.count_courses(text)
@@ -88,10 +88,11 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
     return tuple(capability for capability in needed if _count_with(client, text, capability.name, found) < found)
 
 
-def _text_that_finds_little(client: MoodleClient) -> str | None:
-    """Return a search text that finds few courses; None if the account sees no course.
+def _text_that_finds_few(client: MoodleClient) -> str | None:
+    """Return a search text that finds at least one course, but not many; None if the account sees no course.
 
-    There should be few, because Moodle checks the capability in each of them, which takes time.
+    Moodle checks the capability in each course that the search finds, which takes time. If no word finds a course,
+    returns "", which finds all.
     """
     found = client.search_courses("", perpage=1)
     if not found:
@@ -102,9 +103,9 @@ def _text_that_finds_little(client: MoodleClient) -> str | None:
 
 
 def _count_with(client: MoodleClient, text: str, capability: str, found: int) -> int:
-    """Return in how many of the ``found`` courses, which a search for ``text`` finds, the account has the capability.
+    """Return the number of courses that a search for ``text`` finds and in which the account has the capability.
 
-    Returns ``found`` if the site does not know the capability.
+    ``found``: the number of courses that the search finds at all. Returns it if the site does not know the capability.
     """
     try:
         return client.count_courses(text, [capability])

@@ -59,7 +59,7 @@ class Phase(models.TextChoices):
 
 
 class Proof(models.TextChoices):
-    """The kind of proof that a job made its course."""
+    """Why a course counts as the one that a job made."""
 
     NONE = "", "No proof"
     # The course had the requested names after a temporary name, or after the request had ended or was overdue.
@@ -92,21 +92,21 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
     def holding_slot(self) -> "JobQuerySet":
         """Return the jobs that hold a slot: Moodle works on their request, or may work on it.
 
-        MOODLE_CONCURRENCY limits them.
+        MOODLE_CONCURRENCY limits their number.
         """
         return self.busy().filter(moodle_done_at__isnull=True)
 
     def due(self) -> "JobQuerySet":
-        """Return the queued jobs that may start now.
+        """Return the queued jobs whose start time, retry delay and time to undo their approval have passed.
 
-        Their start time, their retry delay and the time to undo their approval have passed.
+        Dispatch also considers slots, sources, and the windows and pauses of batches.
         """
         now, times = timezone.now(), ("not_before", "retry_at", "undo_until")
         passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
         return self.filter(*passed, state=State.QUEUED)
 
     def awaiting_dispatch(self) -> "JobQuerySet":
-        """Return the queued jobs that may start now and that are not in django-q2's queue yet."""
+        """Return the jobs that are due and that are not in django-q2's queue yet."""
         return self.due().filter(dispatched_at__isnull=True)
 
     def dispatched(self) -> "JobQuerySet":
@@ -114,7 +114,7 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.filter(state=State.QUEUED, dispatched_at__isnull=False)
 
     def blocking_source(self) -> "JobQuerySet":
-        """Return the jobs that block another copy of the same source.
+        """Return the jobs whose source no other job may copy now.
 
         Two backups of one source at the same moment collide in Moodle (rule 4).
         """
@@ -382,23 +382,26 @@ class DuplicationJob(models.Model):
 
     @property
     def is_proven(self) -> bool:
-        """Whether ``course_id`` is proven to be the course that this job made."""
+        """Whether ``course_id`` counts as the course that this job made.
+
+        It was proven, or an administrator recorded it (``Proof.SETTLED``).
+        """
         return self.course_id is not None and self.proof != Proof.NONE
 
     @property
     def left_partial_course(self) -> bool:
-        """Whether the job failed and its proven course is still in Moodle."""
+        """Whether the job failed and its course (``is_proven``) is still in Moodle."""
         return self.state == State.FAILED and self.is_proven and self.course_deleted_at is None
 
     @property
     def may_have_left_course(self) -> bool:
-        """Whether the job failed and a candidate, a course that is probably its own, is still in Moodle."""
+        """Whether the job failed and the candidate that it most likely made is still in Moodle."""
         likely = self.likely_course_id is not None and not self.is_proven
         return self.state == State.FAILED and likely and self.course_deleted_at is None
 
     @property
     def own_course(self) -> dict[str, Any] | None:
-        """The proven course as the last lookup showed it: the fields of ``TrackedCourse``."""
+        """The course ``course_id`` as the last lookup showed it: the fields of ``TrackedCourse``; None if none did."""
         return next((course for course in self.evidence.get("courses", []) if course["id"] == self.course_id), None)
 
     @property
@@ -419,7 +422,7 @@ class DuplicationJob(models.Model):
 
 
 class JobEvent(models.Model):
-    """A recorded change of a job: who made it, when and why, and both states. An event is never changed."""
+    """A recorded change of a job: who made it, when and why, the state before and after. An event never changes."""
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

@@ -15,9 +15,9 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"}) | _CONTROLS
 
 
 def in_one_language(name: object) -> str:
-    """Return the name in the language of the page, or in its first language.
+    """Return a name from Moodle, which can contain several languages, in the language of the page.
 
-    Moodle's names may contain several languages.
+    If the name lacks this language, ``in_language`` chooses another.
     """
     return in_language(str(name), get_language() or "")
 

@@ -1,4 +1,4 @@
-"""The tasks that django-q2 runs. It may run a task twice, late or never, so each task is safe to repeat."""
+"""The tasks that django-q2 runs. The database stays correct if a task runs late, twice at once, or never (rule 1)."""
 
 import logging
 import os
@@ -27,7 +27,10 @@ logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
-    """Run one job, then further queued jobs, each as soon as a slot is free (queue of the copies cluster)."""
+    """Run one job, then further queued jobs one by one (queue of the copies cluster).
+
+    Ends when no further job can start, or after the first job that ends later than TASK_LONGEST.
+    """
     end = time.monotonic() + TASK_LONGEST
     following: str | None = job_id
     while following is not None:
@@ -86,8 +89,9 @@ def _ask_moodle() -> None:
 def heartbeat(sender: str, token: str) -> None:
     """Prove to the supervisors that workers run tasks (queues of both clusters).
 
-    ``sender``: the worker group whose supervisor sent the heartbeat. With several hosts, another group may run it. Then
-    the sender's row shows that the queue works, and the row of the other group shows that that group works.
+    ``sender``: the worker group (the cluster of one host) whose supervisor sent the heartbeat. ``token``: the id of the
+    heartbeat. It is stored in the sender's row and shows that the queue works. The time is stored in the row of the
+    group that runs this task, perhaps on another host, and shows that this group works.
     """
     here = os.environ.get(WORKER_GROUP_VARIABLE, sender)
     ClusterHeartbeat.objects.filter(worker_group=sender).update(token=token)
@@ -95,5 +99,5 @@ def heartbeat(sender: str, token: str) -> None:
 
 
 def log_site() -> None:
-    """Log the site info, and warn if MOODLE_URL is wrong (queue of the housekeeping cluster, at each start)."""
+    """Log the site info, and what is wrong with the site or MOODLE_URL (queue of the housekeeping cluster)."""
     moodle_health.log_site_at_start()

@@ -40,11 +40,11 @@ def move_job(
 ) -> None:
     """Move ``job`` from its current state to ``to_state`` and record an event with the reason.
 
-    ``kind``: the kind of the event, for example "failed". ``reason``: its sentence for people. ``via``: how the actor
-    acted, for example the label of an API token. ``data``: further facts about the event. ``guard``: further conditions
-    of the UPDATE, for example the owner of the lease. ``changes``: other columns to change in the same UPDATE.
-    ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions does not allow it, and
-    StaleJob if the job has changed in the meantime or does not meet ``guard``; in all cases nothing is written.
+    ``kind``: the kind of the event, for example "failed". ``reason``: the event's text for people. ``via``: how the
+    actor acted, for example the label of an API token. ``data``: further facts about the event. ``guard``: further
+    conditions of the UPDATE, for example the owner of the lease. ``changes``: other columns to change in it.
+    ``job`` is refreshed afterwards. Raises IllegalTransition if TRANSITIONS does not allow the move, and
+    StaleJob if the job has changed in the meantime or does not meet ``guard``; in both cases nothing is written.
     """
     from_state = job.state
     require_transition(from_state, to_state)

@@ -49,7 +49,7 @@ def test_missing_optional_function_names_what_is_lost(moodle: Moodle, check: Cal
     settings.MOODLE_TOKEN = LIMITED_TOKEN
     code, out, _ = check()
     assert code == 0
-    assert "Without core_course_delete_courses partial courses and unwanted copies cannot be deleted" in out
+    assert "Without core_course_delete_courses dupdash cannot delete partial courses" in out
 
 
 def test_missing_required_functions_are_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
@@ -142,7 +142,7 @@ def test_missing_capability_that_some_copies_need_is_a_warning(moodle: Moodle, c
     moodle.switches.missing_capabilities = frozenset({"moodle/course:delete"})
     code, out, _ = check()
     assert code == 0
-    assert "Without the capability moodle/course:delete partial courses and unwanted copies cannot be" in out
+    assert "Without the capability moodle/course:delete dupdash cannot delete partial courses" in out
 
 
 @pytest.mark.parametrize("capability", ACTIVITY_CAPABILITIES, ids=lambda one: one.name)
@@ -152,12 +152,12 @@ def test_missing_capability_to_see_a_kind_of_activity_is_a_warning(
     moodle.switches.missing_capabilities = frozenset({capability.name})
     code, out, _ = check()
     assert code == 0
-    assert f"Without the capability {capability.name} activities of the source are invisible" in out
+    assert f"Without the capability {capability.name} dupdash does not see such activities" in out
 
 
 def test_capabilities_with_the_same_consequence_are_named_together(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.switches.missing_capabilities = frozenset({"mod/quiz:view", "mod/wiki:viewpage"})
-    assert "Without the capabilities mod/quiz:view, mod/wiki:viewpage activities" in check()[1]
+    assert "Without the capabilities mod/quiz:view, mod/wiki:viewpage dupdash does" in check()[1]
 
 
 def test_capability_in_own_copies_only_is_missing(moodle: Moodle, check: Callable[[], Ran]) -> None:
