@@ -17,7 +17,7 @@ from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.records import Category, Course, User
 
 # How many lookups run at the same time. Each takes about 20 ms in Moodle.
-READERS = 8
+READERS_MOST = 8
 # How many courses one request asks for. Such a request takes about 0.4 s in Moodle.
 IDS_AT_ONCE = 50
 
@@ -164,7 +164,7 @@ def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
 
 def _run_all(tasks: list[Callable[[MoodleClient], None]], open_reader: Callable[[], MoodleClient]) -> None:
     """Run the tasks at the same time, each with its own client. Stops after an error, and raises it."""
-    with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:
+    with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS_MOST) as threads:
 
         def run(task: Callable[[MoodleClient], None]) -> None:
             with clients.borrow() as client:

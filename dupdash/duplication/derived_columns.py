@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import User
 
 from dupdash.duplication.person_names import name_of
-from dupdash.duplication.search_text import LONGEST, fold_text, search_words
+from dupdash.duplication.search_text import SEARCH_TEXT_LONGEST, fold_text, search_words
 from dupdash.moodle.name_comparison import short_name_key
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = N
         "source_key": sort_key(values["source_shortname"]),
         "requester_key": requester_key(job.requester),
         "chosen_options": " ".join(sorted(name for name, chosen in values["options"].items() if chosen)),
-        "search_text": text[:LONGEST],
+        "search_text": text[:SEARCH_TEXT_LONGEST],
         "differs": verification_differs(values["verification"]),
     }
 

@@ -26,7 +26,7 @@ class Capability:
 
 CAPABILITIES = (
     Capability("moodle/course:view", "courses cannot be opened", required=True),
-    Capability("moodle/course:viewhiddencourses", "a hidden copy cannot be seen while it is made", required=True),
+    Capability("moodle/course:viewhiddencourses", "dupdash cannot see a copy while Moodle makes it", required=True),
     Capability("moodle/backup:backupcourse", "no course can be backed up", required=True),
     Capability(
         "moodle/backup:configure",
@@ -51,8 +51,8 @@ CAPABILITIES = (
     Capability("moodle/course:update", "dupdash cannot hide the source of a copy", plugin=True),
     Capability("moodle/course:changeidnumber", "dupdash cannot give a copy an ID number", plugin=False),
     Capability("moodle/course:visibility", "dupdash cannot hide the source of a copy"),
-    Capability("moodle/course:viewhiddenactivities", "hidden activities are missing in the comparison"),
-    Capability("moodle/course:viewhiddensections", "hidden sections are missing in the comparison"),
+    Capability("moodle/course:viewhiddenactivities", "comparisons of copies with their sources lack hidden activities"),
+    Capability("moodle/course:viewhiddensections", "comparisons of copies with their sources lack hidden sections"),
     Capability("moodle/category:viewhiddencategories", "hidden categories cannot be chosen"),
     Capability("moodle/course:delete", "dupdash cannot delete partial courses and unwanted copies"),
     Capability("moodle/user:viewdetails", "faculty members cannot be found in Moodle"),
@@ -78,9 +78,9 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
     """Return the capabilities that the account lacks in the courses that it sees; None if it finds no course to check.
 
     ``plugin``: whether the Moodle plugin makes the copies. Raises MoodleError. A capability that this site does not
-    know, for example of a plugin, is not missing.
+    know, for example because it belongs to a plugin, does not count as missing.
     """
-    text = _text_that_finds_little(client)
+    text = _text_that_finds_few(client)
     if text is None:
         return None
     found = client.count_courses(text)
@@ -91,7 +91,8 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
 def _text_that_finds_little(client: MoodleClient) -> str | None:
     """Return a search text that finds few courses, or "", which finds all; None if the account sees no course.
 
-    There should be few, because Moodle checks the capability in each of them, which takes time.
+    Moodle checks the capability in each course that the search finds, which takes time. If no word finds a course,
+    returns "", which finds all.
     """
     found = client.search_courses("", perpage=1)
     if not found:
@@ -102,9 +103,9 @@ def _text_that_finds_little(client: MoodleClient) -> str | None:
 
 
 def _count_with(client: MoodleClient, text: str, capability: str, found: int) -> int:
-    """Return in how many of the ``found`` courses, which a search for ``text`` finds, the account has the capability.
+    """Return the number of courses that a search for ``text`` finds and in which the account has the capability.
 
-    Returns ``found`` if the site does not know the capability.
+    ``found``: the number of courses that the search finds at all. Returns it if the site does not know the capability.
     """
     try:
         return client.count_courses(text, [capability])

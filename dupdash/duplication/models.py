@@ -97,16 +97,16 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.busy().filter(moodle_done_at__isnull=True)
 
     def due(self) -> "JobQuerySet":
-        """Return the queued jobs that may start now.
+        """Return the queued jobs whose start time, retry delay and time to undo their approval have passed.
 
-        Their start time, their retry delay and the time to undo their approval have passed.
+        Dispatch also considers slots, sources, and the windows and pauses of batches.
         """
         now, times = timezone.now(), ("not_before", "retry_at", "undo_until")
         passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
         return self.filter(*passed, state=State.QUEUED)
 
     def awaiting_dispatch(self) -> "JobQuerySet":
-        """Return the queued jobs that may start now and that are not in django-q2's queue yet."""
+        """Return the jobs that are due and that are not in django-q2's queue yet."""
         return self.due().filter(dispatched_at__isnull=True)
 
     def dispatched(self) -> "JobQuerySet":
@@ -114,7 +114,7 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.filter(state=State.QUEUED, dispatched_at__isnull=False)
 
     def blocking_source(self) -> "JobQuerySet":
-        """Return the jobs that block another copy of the same source.
+        """Return the jobs whose source no other job may copy now.
 
         Two backups of one source at the same moment collide in Moodle (rule 4).
         """

@@ -18,8 +18,8 @@ from dupdash.telemetry.log_context import current_request_id
 _MODNAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 T = TypeVar("T")
 
-# How many requests one process sends at the same time.
-READERS = 6
+# The number of threads for ``read_together`` in one process.
+READERS_MOST = 6
 
 
 def open_client() -> MoodleClient:
@@ -42,14 +42,15 @@ _pool: tuple[tuple[str, str], ClientPool] | None = None
 
 
 def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient], T]]) -> list[T]:
-    """Send several requests at the same time and return their results in order. The first one uses ``client``.
+    """Call the functions ``reads`` at the same time, each with a client, and return their results in order.
 
-    If requests fail, raises the error of the first of them, after all have ended.
+    The first function gets ``client``. If some fail, raises the error of the first of them in this order, after all
+    have ended.
     """
     global _threads, _pool
     site = (settings.MOODLE_URL, settings.MOODLE_TOKEN)
     if _threads is None:
-        _threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        _threads = ThreadPoolExecutor(READERS_MOST, thread_name_prefix="read")
     if _pool is None or _pool[0] != site:
         _pool = site, ClientPool(open_client)
     clients = _pool[1]
@@ -74,7 +75,7 @@ def open_async_client() -> MoodleClient:
 
 
 def open_bulk_client() -> BulkClient:
-    """Return a client like that of ``open_client`` which can also load many courses in advance."""
+    """Return a client as ``open_client`` does, but one that can load many courses in advance."""
     with open_client() as client:
         address = client.site_url
     return BulkClient(open_client, address, settings.MOODLE_TOKEN, **_arguments())

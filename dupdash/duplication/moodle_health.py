@@ -34,8 +34,8 @@ ADD_FUNCTIONS = (
 )
 
 OUTAGE_ADVICE = (
-    "dupdash asks the site regularly and resumes by itself. If the outage lasts, check on dupdash’s server whether the "
-    "address in MOODLE_URL opens."
+    "dupdash tries the site regularly, and continues by itself when the site works again. If the outage lasts, check "
+    "on dupdash’s server whether the address in MOODLE_URL opens."
 )
 # Differences below this are clock differences and transmission times.
 CRON_PRECISION = timedelta(seconds=5)
@@ -58,7 +58,11 @@ def ask_site(client: MoodleClient) -> SiteInfo:
 
 
 def read_site(client: MoodleClient) -> SiteInfo:
-    """Read the site info, store it and return it. Raises MoodleError, and ConfigurationFault for a missing function."""
+    """Read the site info, store what dupdash needs of it, and return it.
+
+    Its functions include those of the server that ASYNC_URL names. Raises MoodleError; this is a ConfigurationFault if
+    the token may not call a function that dupdash needs.
+    """
     site = ask_site(client)
     if settings.ASYNC_URL:
         with open_async_client() as service:
@@ -91,7 +95,7 @@ def read_site(client: MoodleClient) -> SiteInfo:
 def record_cron(idle_for: float | None) -> None:
     """Store when Moodle's cron last ran, unless the stored time differs by only a few seconds.
 
-    ``idle_for``: the seconds since then; infinite if cron has never run, None if this is unknown.
+    ``idle_for``: the seconds since then; infinite if cron has never run. If it is None (unknown), stores nothing.
     """
     if idle_for is None:
         return
@@ -120,10 +124,11 @@ def url_difference(siteurl: str, configured: str) -> str:
     """Return a warning if the site's own URL differs from MOODLE_URL; "" if they are equal."""
     if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
         return ""
-    return (
-        f"The site calls itself {siteurl}, and MOODLE_URL is {configured}. Links to courses use the URL of the "
-        f"site. If both are the same site, set MOODLE_URL to {siteurl}."
-    )
+    difference = f"The site calls itself {siteurl}, and MOODLE_URL is {configured}."
+    own = _own_url(siteurl)
+    if not own:
+        return f"{difference} Links to courses begin with MOODLE_URL, because the site’s own URL is not valid."
+    return f"{difference} Links to courses begin with {own}. If both URLs open the same site, set MOODLE_URL to {own}."
 
 
 @functools.cache
@@ -132,7 +137,7 @@ def _warn_once(warning: str) -> None:
 
 
 def log_site_at_start() -> None:
-    """Read the site info when the worker starts, and log what is wrong."""
+    """Read and store the site info when the worker starts. Logs the site, or why this failed."""
     try:
         with open_client() as client:
             site = read_site(client)
@@ -166,9 +171,10 @@ def check_site(client: MoodleClient) -> None:
 
 
 def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | None:
-    """Return the fault of the whole site that caused ``error``; None if ``error`` affects one request only.
+    """Return the fault of the whole site, or None if ``error`` affects one request only.
 
-    If both are possible, ``check_site`` decides: if it fails, too, its error is the fault.
+    The fault is ``error`` itself if its type shows that. If ``error`` may have either cause, ``check_site`` decides:
+    the fault is the error that it raises.
     """
     if isinstance(error, ConfigurationFault):
         return error
@@ -182,7 +188,7 @@ def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | Non
 
 
 def pause(fault: MoodleError) -> None:
-    """Pause dispatch and start probing. Queued jobs stay in the queue."""
+    """Pause dispatch and start probing. If dispatch is paused, store the new fault. Jobs stay in the queue."""
     outage = not isinstance(fault, ConfigurationFault)
     advice = fault.advice if isinstance(fault, ConfigurationFault) else OUTAGE_ADVICE
     now = timezone.now()
@@ -225,7 +231,10 @@ def is_down() -> bool:
 
 
 def resume() -> None:
-    """Resume dispatch. The deadline of a job that is running or being checked is extended by its time in the pause."""
+    """Resume dispatch; do nothing if it is not paused.
+
+    A job that is running or being checked gets a later deadline: by its time in the pause.
+    """
     with transaction.atomic():
         health = MoodleHealth.objects.select_for_update().filter(paused_at__isnull=False).first()
         if health is None or health.paused_at is None:

@@ -1,7 +1,8 @@
 """Query expressions that keep the database's planner from choosing a slow index.
 
-SQLite does not know whether many rows match a condition. Neither SQLite nor PostgreSQL knows where in a sort order the
-rows that contain a word are. dupdash counts the matching rows, and so can choose better.
+SQLite's planner does not know whether many rows match a condition. No planner knows whether the rows that contain a
+word are at the beginning or at the end of a sort order. dupdash counts the matching rows before, and so can choose
+better.
 """
 
 from typing import Any

@@ -17,13 +17,13 @@ from dupdash.moodle.driver_abilities import abilities
 from dupdash.moodle.records import EXECUTING, RESTORE_PHASE
 
 # An estimate stops here until the next milestone is seen, because only a milestone shows that a phase is done.
-ESTIMATE_ENDS = 0.95
+ESTIMATE_MOST = 0.95
 # Contents become visible near the end of the restore (35.7 of 39.3 s in the measured copy).
 CONTENT_VISIBLE = 0.8
 # The uncertainty of a rough duration: the standard deviation of its natural logarithm.
 ROUGH_SPREAD = 0.6
 # The largest share of the restore that the overall progress may include before the restore was seen.
-UNSEEN_RESTORE = 0.7
+UNSEEN_RESTORE_MOST = 0.7
 # How much the pace of copies varies (standard deviation of its logarithm), and how much the delay varies with which a
 # restore is seen (seconds).
 PACE_SPREAD = 0.3
@@ -34,14 +34,14 @@ PACE_LEAST, PACE_MOST = 0.2, 20.0
 PACE_KNOWN_FROM = 0.05
 # The bar keeps moving for at most this many seconds after a report. A site reports every 1 to 2 seconds, and rarely
 # during long steps.
-REPORT_CURRENT = 3.0
+REPORT_CURRENT_LONGEST = 3.0
 # How much the duration of earlier copies counts in addition to the pace of this copy, as a share of its progress.
 HISTORY_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a job, as pages and web services show it. A figure that is unknown is None."""
+    """The progress of a job, as pages and web services show it: shares from 0 to 1, or None if unknown."""
 
     phase: str
     # Shares of each phase and of the whole copy that are done, 0 to 1.
@@ -71,7 +71,7 @@ def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
 
 
 def expected_from_history(job: DuplicationJob) -> Expectation | None:
-    """Return the estimate that was stored when the job was sent; None if there were no earlier copies then."""
+    """Return the expected durations that were stored before the job was sent; None if there was no history then."""
     if job.expected_backup is None or job.expected_restore is None:
         return None
     return Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False)
@@ -135,10 +135,10 @@ def _backup_share(expected: Expectation) -> float:
 def _before_restore(elapsed: float, expected: Expectation) -> float:
     """Return the overall progress while no restore was seen.
 
-    The restore may have begun unseen, so the progress may include at most UNSEEN_RESTORE of it.
+    The restore may have begun unseen, so the progress includes up to UNSEEN_RESTORE_MOST of it.
     """
     share = _backup_share(expected)
-    return min(share + (1 - share) * UNSEEN_RESTORE, _fraction(elapsed, expected.total, rough=expected.rough))
+    return min(share + (1 - share) * UNSEEN_RESTORE_MOST, _fraction(elapsed, expected.total, rough=expected.rough))
 
 
 def _own_pace(own_backup: float, expected: float) -> float:
@@ -153,30 +153,31 @@ def _own_pace(own_backup: float, expected: float) -> float:
 
 
 def _fraction(elapsed: float, expected: float, *, rough: bool) -> float:
-    """Return the expected progress of a phase, at most ESTIMATE_ENDS.
+    """Return the estimated progress of a phase or of both, at most ESTIMATE_MOST.
 
-    After the expected time the progress stops. With a rough estimate it slows down instead.
+    It grows at a constant pace. With a rough estimate, it grows more and more slowly.
     """
     share = max(0.0, elapsed) / max(expected, 0.001)
-    return min(ESTIMATE_ENDS, _mean_share(share, ROUGH_SPREAD) if rough else share)
+    return min(ESTIMATE_MOST, _mean_share(share, ROUGH_SPREAD) if rough else share)
 
 
 def _mean_share(share: float, spread: float) -> float:
     """Return the mean of elapsed / duration over all durations that are still possible.
 
-    Durations are assumed to be log-normal around the expected one. ``share``: elapsed / expected.
+    Durations are assumed to be log-normal around the expected one. ``share``: elapsed / expected. ``spread``: the
+    standard deviation of the natural logarithm of the duration.
     """
     if share <= 0:
         return 0.0
     distance = -math.log(share) / spread
     still_possible = _normal(distance)
     if still_possible < 1e-9:
-        return ESTIMATE_ENDS
+        return ESTIMATE_MOST
     return share * math.exp(spread**2 / 2) * _normal(distance - spread) / still_possible
 
 
 def _normal(distance: float) -> float:
-    """Return the share of a normal distribution below a number of standard deviations."""
+    """Return the share of a normal distribution below ``distance``, in standard deviations from the mean."""
     return math.erfc(-distance / math.sqrt(2)) / 2
 
 
@@ -194,20 +195,20 @@ def _reported(job: DuplicationJob, now: datetime) -> Progress:
 
 
 def _since_report(job: DuplicationJob, since: float, left: float | None) -> float:
-    """Return the overall progress. Between two reports it grows at the pace of the copy.
+    """Return the overall progress ``since`` seconds after the last report.
 
-    It stops growing before the next phase, and REPORT_CURRENT seconds after the last report. ``since``: seconds since
-    the last report. ``left``: the seconds that the copy still needed then; None if unknown.
+    Between two reports it grows at the pace of the copy, but for at most REPORT_CURRENT_LONGEST seconds, and not into
+    the next phase. ``left``: the seconds that the copy still needed at the last report; None if unknown.
     """
     if left is None:
         return job.progress_floor
     done = job.reported_progress
-    most = ESTIMATE_ENDS if job.phase == Phase.RESTORE else backup_share(job)
-    return max(job.progress_floor, min(most, done + (1 - done) * min(since, REPORT_CURRENT) / max(left, 0.001)))
+    most = ESTIMATE_MOST if job.phase == Phase.RESTORE else backup_share(job)
+    return max(job.progress_floor, min(most, done + (1 - done) * min(since, REPORT_CURRENT_LONGEST) / max(left, 0.001)))
 
 
 def backup_share(job: DuplicationJob) -> float:
-    """Return the backup's share of the overall progress, from earlier copies; 0.5 without any."""
+    """Return the backup's share of the overall progress, from earlier copies; 0.5 if there were none."""
     expected = expected_from_history(job)
     return 0.5 if expected is None else _backup_share(expected)
 
@@ -253,11 +254,11 @@ def overall_of_report(
     The plugin and dupdash's own web services report the overall progress. A site with only the two proposed functions
     may report Moodle's own progress of each phase. This number starts again in the second phase, and jumps to 1 and
     back while a phase is prepared (measured). So it counts only while a phase executes (status 800), and a 1 is
-    ignored, because it is left over from the phase before. ``share``: the backup's share of the overall progress, for a
-    site that reports each phase.
+    ignored, because it is left over from the phase before. ``figure``: what the site reported, 0 to 1. ``share``: the
+    backup's share of the overall progress, for a site that reports each phase.
     """
     figure = min(1.0, max(0.0, figure)) if figure == figure else 0.0
     if reports_overall_progress:
-        return figure if figure < 1 else ESTIMATE_ENDS
+        return figure if figure < 1 else ESTIMATE_MOST
     within = figure if status == EXECUTING and figure < 1 else 0.0
     return share + (1 - share) * within if phase == RESTORE_PHASE else share * within

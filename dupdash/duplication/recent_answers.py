@@ -20,7 +20,7 @@ _answers: dict[Hashable, tuple[float, Any]] = {}
 
 
 def recent(key: Hashable, read: Callable[[], T]) -> T:
-    """Return the cached answer with this key, or call ``read`` for a new one.
+    """Return the cached answer with this key if it is not too old, or else call ``read`` for a new one.
 
     An error of ``read`` is raised and not cached.
     """
@@ -37,7 +37,7 @@ def recent(key: Hashable, read: Callable[[], T]) -> T:
 
 
 def recent_contents(client: MoodleClient, course_id: int) -> Contents:
-    """Return the contents of a source. Raises MoodleError."""
+    """Return the contents of a source, which may be up to a minute old. Raises MoodleError."""
     return recent(("contents", client.site_url, course_id), lambda: client.contents(course_id))
 
 

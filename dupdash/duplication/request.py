@@ -28,7 +28,7 @@ MOODLE_FIRST_YEAR, MOODLE_LAST_YEAR = 1971, 2200
 FRONT_PAGE = 1
 
 # The problem, the job that has the name, and its requester.
-RESERVED_BY = "{} It is {}, requested by {}."
+RESERVED_BY = "{} The copy is {}, requested by {}."
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Problem:
             which = f"“{isolate(self.job.fullname)}” (job {self.job.pk})"
             return RESERVED_BY.format(self.message, which, isolate(name_of(self.job.requester, COMMAND_LINE)))
         if in_full and self.course is not None:
-            return f"{self.message} It is “{isolate(self.course.fullname)}” (id {self.course.id})."
+            return f"{self.message} The course is “{isolate(self.course.fullname)}” (id {self.course.id})."
         return self.message
 
 
@@ -175,12 +175,12 @@ def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
 
 
 def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
-    """Return a sentence that says why the site cannot set the dates and the ID number of a copy; "" if it can."""
+    """Return sentences that say why dupdash cannot set the dates and the ID number of a copy; "" if it can."""
     if abilities(expected_driver(health, visible=visible)).details or health.may_update:
         return ""
     return (
-        "This Moodle cannot set the dates and the ID number of a copy. It can if the Moodle plugin is installed, or if "
-        f"{UPDATE} is added to the web service of dupdash."
+        "dupdash cannot set the dates and the ID number of a copy on this Moodle. A Moodle administrator can allow it: "
+        f"by installing the Moodle plugin, or by adding {UPDATE} to the external service that dupdash uses."
     )
 
 
@@ -221,7 +221,7 @@ def _check_idnumber(idnumber: str) -> list[Problem]:
 
 
 def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
-    """Return the problem if a course or an unfinished job has this ID number; None if none has it.
+    """Return the problem if a course or an unfinished job has this ID number; None if none has it or it is empty.
 
     ``ignore_job``: the job whose ID number is being changed; it may have the ID number. Raises MoodleError.
     """
@@ -293,7 +293,7 @@ def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Cou
 def prepare(
     draft: Draft, origin: Origin, client: MoodleClient, *, ignore_job: DuplicationJob | None = None
 ) -> DuplicationRequest:
-    """Validate a draft, and return it as a request.
+    """Validate a draft, with lookups in Moodle, and return it as a request.
 
     ``ignore_job``: the waiting job whose request is being changed; it may keep its short name and ID number. Raises
     InvalidRequest with the problems of all fields, and MoodleError.
@@ -323,7 +323,7 @@ def prepare(
     categories = {category.id: category for category in client.categories()}
     category = categories.get(draft.category_id)
     if category is None:
-        problems.append(Problem("category", "invalidrecord", "Moodle has no such category. Choose one from the list."))
+        problems.append(Problem("category", "invalidrecord", "Moodle has no such category. Choose another."))
     unknown = sorted(set(draft.options) - set(options.defaults()))
     if unknown:
         problems.append(

@@ -2,9 +2,9 @@
 ``search_text__contains_all=[words]``.
 
 PostgreSQL: a trigram index (extension ``pg_trgm``). SQLite: an FTS5 table of trigrams, which triggers keep up to date.
-Both find parts of words that have at least three characters. The index is created after every ``migrate``, not by a
-migration, for two reasons: on SQLite, a migration that rebuilds the table of jobs drops the triggers; on PostgreSQL, an
-administrator may install the extension later. Without the index a search reads every row.
+Both find every part of a word, if the part has at least three characters. The index is created after every ``migrate``,
+not by a migration, for two reasons: on SQLite, a migration that rebuilds the table of jobs drops the triggers; on
+PostgreSQL, an administrator may install the extension later. Without the index a search reads every row.
 """
 
 import logging
@@ -82,7 +82,7 @@ class ContainsAll(Lookup):
 
 @TextField.register_lookup
 class ContainsAllScanned(Lookup):
-    """The lookup ``contains_all`` without the index: the database reads each row.
+    """The lookup ``contains_all_scanned``: like ``contains_all``, but the database reads each row, not the index.
 
     This is faster if most jobs match, or if there are few jobs.
     """
@@ -104,13 +104,13 @@ def _like_all(expression: str, words: Sequence[str]) -> tuple[str, tuple[str | i
 
 
 def has_sqlite_index() -> bool:
-    """Return whether the database is SQLite with a text index."""
+    """Return whether the database is SQLite and has the search index."""
     connection = connections[DEFAULT_DB_ALIAS]
     return connection.vendor == "sqlite" and _known_to_have_index(connection)
 
 
 def count_matches(words: Sequence[str], most: int) -> int | None:
-    """Return how many jobs contain all words, at most ``most``, from SQLite's text index alone.
+    """Return how many jobs contain all words, at most ``most``, from SQLite's search index alone.
 
     Returns None if a word is too short for this index, or if there is no such index.
     """
@@ -173,7 +173,10 @@ def _create_on_sqlite(connection: BaseDatabaseWrapper) -> None:
 
 
 def drop_search_index(cursor: CursorWrapper, vendor: str) -> None:
-    """Drop the index before many jobs are inserted at once. Afterwards ``create_search_index`` indexes all of them."""
+    """Drop the index, on SQLite only its triggers, so that many jobs can be inserted quickly.
+
+    Call ``create_search_index`` afterwards: it indexes all jobs.
+    """
     if vendor == "postgresql":
         cursor.execute(f"DROP INDEX IF EXISTS {POSTGRESQL_INDEX}")
         return

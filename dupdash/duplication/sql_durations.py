@@ -28,7 +28,7 @@ class Milliseconds(Func):
 
 
 class QuarterHour(Func):
-    """The number of quarter-hours since 1970. In every time zone, a day begins at the start of a quarter-hour."""
+    """The number of quarter-hours from 1970 to a moment. In every time zone, a day begins with a quarter-hour."""
 
     arity = 1
     output_field = BigIntegerField()
@@ -50,7 +50,7 @@ def between(start: str | Expression, end: str) -> Milliseconds:
 def waiting() -> Milliseconds:
     """Return the expression for how long a job waited for a slot.
 
-    It waited since it was queued, or since its start time if that was later.
+    The wait began when the job was queued, or at its requested start if that was later.
     """
     scheduled = When(not_before__gt=F("queued_at"), not_before__lte=F("started_at"), then=F("not_before"))
     return between(Case(scheduled, default=F("queued_at")), "started_at")

@@ -1,4 +1,4 @@
-"""The tasks that django-q2 runs. It may run a task twice, late or never, so each task is safe to repeat."""
+"""The tasks that django-q2 runs. The database stays correct if a task runs late, twice at once, or never (rule 1)."""
 
 import logging
 import os
@@ -86,8 +86,9 @@ def _ask_moodle() -> None:
 def heartbeat(sender: str, token: str) -> None:
     """Prove to the supervisors that workers run tasks (queues of both clusters).
 
-    ``sender``: the worker group whose supervisor sent the heartbeat. With several hosts, another group may run it. Then
-    the sender's row shows that the queue works, and the row of the other group shows that that group works.
+    ``sender``: the worker group (the cluster of one host) whose supervisor sent the heartbeat. ``token``: the id of the
+    heartbeat. It is stored in the sender's row and shows that the queue works. The time is stored in the row of the
+    group that runs this task, perhaps on another host, and shows that this group works.
     """
     here = os.environ.get(WORKER_GROUP_VARIABLE, sender)
     ClusterHeartbeat.objects.filter(worker_group=sender).update(token=token)
@@ -95,5 +96,5 @@ def heartbeat(sender: str, token: str) -> None:
 
 
 def log_site() -> None:
-    """Log the site info, and warn if MOODLE_URL is wrong (queue of the housekeeping cluster, at each start)."""
+    """Log the site info, and what is wrong with the site or MOODLE_URL (queue of the housekeeping cluster)."""
     moodle_health.log_site_at_start()

@@ -18,7 +18,7 @@ MAY_RUN = Q(state__in=UNFINISHED, sent_at__isnull=False, moodle_done_at__isnull=
 
 
 def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
-    """Return those ``names`` that this job, or another job that was sent, requested as its short name."""
+    """Return those ``names`` that are the short name of this job, or of a job whose request may run in Moodle now."""
     wanted = {short_name_key(name): name for name in names}
     own = {wanted[job.shortname_key]} if job.shortname_key in wanted else set()
     sent = DuplicationJob.objects.filter(MAY_RUN, shortname_key__in=wanted).values_list("shortname_key", flat=True)
@@ -40,8 +40,9 @@ def _endangered_jobs() -> JobQuerySet:
 def job_endangered_by_search(text: str) -> DuplicationJob | None:
     """Return a sent job whose restore could break if Moodle were searched for ``text`` now; None if there is none.
 
-    Once the course was seen under a temporary name, its context exists and a search is safe. Once the course is long
-    overdue, it is very unlikely that a search finds it in its first milliseconds.
+    A job counts until its source is released. Then its course was seen, so the context exists and a search is safe;
+    or the course is overdue, and a search is very unlikely to find it in its first milliseconds. Copies with an
+    idempotency key never count.
     """
     words = fold_text(text).split()
     for job in _endangered_jobs().only("pk", "fullname", "shortname"):

@@ -11,7 +11,7 @@ from dupdash.moodle.records import Category, Course
 
 # The maximum number of courses of a category that are listed.
 LISTED_MOST = 1000
-READERS = 4
+READERS_MOST = 4
 # The maximum number of courses that are read from a search: one page of its result.
 FOUND_MOST = 200
 
@@ -35,7 +35,7 @@ def courses_of_category(
         )
 
     with_courses = [one.id for one in all_categories if one.id in ids and one.coursecount]
-    with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:
+    with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS_MOST) as threads:
 
         def read(one: int) -> tuple[Course, ...]:
             with clients.borrow() as client:

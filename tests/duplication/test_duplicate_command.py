@@ -116,7 +116,7 @@ def test_unreachable_moodle_exits_with_1(moodle: Moodle, command: Command) -> No
         (arguments_for("no such course"), "source: Moodle has no such course"),
         (
             arguments_for(shortname="at&t"),
-            "shortname: A course in Moodle already has this short name. Choose another. It is “AT&T",
+            "shortname: A course in Moodle already has this short name. Choose another. The course is “AT&T",
         ),
         (arguments_for(shortname=""), "shortname: Enter a short name"),
         (arguments_for(category="98765"), "category: Moodle has no such category"),
@@ -140,7 +140,7 @@ def test_taken_short_name_exits_with_2_and_names_the_job(moodle: Moodle, command
     code, _, err = command(*arguments_for())
     assert code == 2
     assert "shortname: Another unfinished copy already has this short name." in err
-    assert f"It is “{job.fullname}” (job {job.pk}), requested by Fay Faculty." in err
+    assert f"The copy is “{job.fullname}” (job {job.pk}), requested by Fay Faculty." in err
 
 
 def test_unsupported_options_are_refused(moodle: Moodle, command: Command) -> None:

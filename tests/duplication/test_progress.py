@@ -13,8 +13,8 @@ from dupdash.duplication.drivers.asynchronous import changes_from_report
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import (
     CONTENT_VISIBLE,
-    ESTIMATE_ENDS,
-    UNSEEN_RESTORE,
+    ESTIMATE_MOST,
+    UNSEEN_RESTORE_MOST,
     overall_of_report,
     progress,
 )
@@ -69,7 +69,7 @@ def test_first_copy_has_a_rough_estimate() -> None:
     figures = [one.number for one in shown]
     assert figures == sorted(figures)
     assert 0 < figures[0] < figures[1] < figures[2]
-    assert figures[-1] == pytest.approx(0.5 + 0.5 * UNSEEN_RESTORE)
+    assert figures[-1] == pytest.approx(0.5 + 0.5 * UNSEEN_RESTORE_MOST)
     restoring = row(sent_at=at(0), restore_at=at(5), source_activities=95, phase=Phase.RESTORE)
     late, later = progress(restoring, at(15)).number, progress(restoring, at(25)).number
     assert late < later < 1, "it goes on where the figure was too small"
@@ -109,8 +109,8 @@ def test_estimate_is_marked() -> None:
 
 def test_overdue_estimate_stops_below_the_end() -> None:
     shown = progress(row(sent_at=at(0), expected_backup=60.0, expected_restore=40.0), at(5000))
-    assert (shown.backup, shown.restore) == (ESTIMATE_ENDS, None)
-    assert shown.overall == pytest.approx(0.6 + 0.4 * UNSEEN_RESTORE)
+    assert (shown.backup, shown.restore) == (ESTIMATE_MOST, None)
+    assert shown.overall == pytest.approx(0.6 + 0.4 * UNSEEN_RESTORE_MOST)
     assert shown.time_left is None
     job = row(sent_at=at(0), restore_at=at(10), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
     shown = progress(job, at(5000))

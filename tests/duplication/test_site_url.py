@@ -36,6 +36,12 @@ def test_worker_logs_another_url_when_it_starts(moodle: Moodle, caplog: pytest.L
     caplog.set_level(logging.INFO, "dupdash.moodle")
     moodle_health.log_site_at_start()
     assert f"The site calls itself https://other.example.edu, and MOODLE_URL is {moodle.url}." in caplog.text
+    assert "Links to courses begin with https://other.example.edu." in caplog.text
+
+
+def test_warning_about_an_invalid_url_says_that_links_use_moodle_url() -> None:
+    warning = moodle_health.url_difference("javascript:alert(1)", "https://moodle.example.edu")
+    assert warning.endswith("Links to courses begin with MOODLE_URL, because the site’s own URL is not valid.")
 
 
 def test_worker_starts_while_the_site_is_down(moodle: Moodle, caplog: pytest.LogCaptureFixture) -> None:

@@ -93,7 +93,7 @@ def test_check_reports_size_and_short_name(as_administrator: Client, sandbox: Sa
     assert "The copy will probably take about 10 s (rough estimate from the number of activities)." in page
     taken = a_request("BIO101-2026S1", source_id=BIO101)
     page = text(as_administrator.get(f"/jobs/{taken.pk}/moodle-check/"))
-    assert "A course in Moodle already has this short name. Choose another. It is “Introduction to Biology”" in page
+    assert "already has this short name. Choose another. The course is “Introduction to Biology”" in page
 
 
 def test_check_runs_with_the_page_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:

@@ -117,7 +117,7 @@ def test_refusal_names_the_job_that_holds_the_short_name(
     old, other = failed("NEW-1", requester=faculty), a_job(shortname="NEW-1", fullname="<i>One", requester=colleague)
     page = text(bulk(as_administrator, "retry", old))
     link = f'<a href="/jobs/{other.pk}/">“&lt;i&gt;One”</a>'
-    assert f"unfinished copy already has this short name. It is {link}, requested by Nadia Bakshi." in page
+    assert f"unfinished copy already has this short name. The copy is {link}, requested by Nadia Bakshi." in page
     assert link in text(as_administrator.get("/jobs/bulk/result/"))
 
 

@@ -70,7 +70,7 @@ def test_form_names_the_field_of_a_bad_date(as_administrator: Client, with_plugi
 
 def test_form_says_why_a_site_cannot_set_dates(as_administrator: Client, dated: Sandbox) -> None:
     page = text(as_administrator.get(FORM))
-    assert "The copy keeps the dates of the source. This Moodle cannot set the dates" in page
+    assert "The copy keeps the dates of the source. dupdash cannot set the dates" in page
     assert "core_course_update_courses" in page
     assert 'name="startdate"' not in page
 

@@ -66,7 +66,7 @@ def test_job_that_reserves_the_short_name_is_named(
     old, other = _failed(faculty), a_job(shortname="new-1", fullname="<i>Theirs</i>", requester=colleague)
     page = text(as_administrator.post(f"/jobs/{old.pk}/retry/"))
     link = f'<a href="/jobs/{other.pk}/">“&lt;i&gt;Theirs&lt;/i&gt;”</a>'
-    assert f"unfinished copy already has this short name. It is {link}, requested by Nadia Bakshi." in page
+    assert f"unfinished copy already has this short name. The copy is {link}, requested by Nadia Bakshi." in page
 
 
 def test_foreign_job_with_the_short_name_is_not_revealed(

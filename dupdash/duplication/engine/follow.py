@@ -38,7 +38,7 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError
 logger = logging.getLogger("dupdash.follow")
 
 # The number of threads that read finished copies.
-READERS = 8
+READERS_MOST = 8
 
 STARTED = Q(state=State.RUNNING) & ~Q(duplicate_id="")
 # The answer to the start call was lost, and no worker has the job. The sweep repeats the call.
@@ -109,7 +109,7 @@ def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: fl
         except MoodleError as error:
             return error
 
-    with ClientPool(open_client) as clients, ThreadPoolExecutor(READERS) as threads:
+    with ClientPool(open_client) as clients, ThreadPoolExecutor(READERS_MOST) as threads:
         copies = dict(zip((job.pk for job in jobs), threads.map(read, jobs), strict=True))
     fault: ConfigurationFault | None = None
     single: list[tuple[DuplicationJob, EndedCopy]] = []

@@ -1,4 +1,4 @@
-"""``manage.py duplicate``: requests a copy from a terminal or a script, and follows it."""
+"""``manage.py duplicate``: requests a copy from a terminal or a script, and shows its progress."""
 
 import logging
 import sys
@@ -26,11 +26,11 @@ POLL_SECONDS = 0.5
 
 
 class Command(BaseCommand):
-    help = "Duplicates a course and shows the progress. Exit status: 0 success, 1 failure, 2 invalid arguments."
+    help = "Copies a course and shows the progress. Exit status: 0 success, 1 failure, 2 invalid arguments."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         names = ", ".join(duplication_options.defaults())
-        parser.add_argument("source", metavar="SOURCE", help="the course to copy: its id or its short name")
+        parser.add_argument("source", metavar="SOURCE", help="the course to copy: its id, short name or ID number")
         parser.add_argument("--fullname", required=True, help="the full name of the copy")
         parser.add_argument("--shortname", required=True, help="the short name of the copy")
         parser.add_argument("--category", required=True, type=int, help="the id of the category for the copy")
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NAME=0|1",
-            help=f"switches an option of the copy on (1) or off (0). Can be repeated. Options: {names}. "
+            help=f"switch an option of the copy on (1) or off (0); can be repeated. Options: {names}. "
             "With the Moodle plugin, enrolments=2 copies the enrolment methods even without people",
         )
         parser.add_argument(
@@ -73,7 +73,7 @@ class Command(BaseCommand):
         if arguments["no_wait"]:
             self.stdout.write(job.pk)
             return
-        self._follow(job)
+        self._show_progress(job)
         if job.state != State.SUCCEEDED:
             last = job.events.last()
             raise CommandError(f"{job.get_state_display()}: {last.reason if last else ''}", returncode=1)
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         request = prepare(draft, Origin.COMMAND, client)
         return jobs.submit(request, actor=None, client=client, via="command line")
 
-    def _follow(self, job: DuplicationJob) -> None:
+    def _show_progress(self, job: DuplicationJob) -> None:
         if self.stdout.isatty():
             # Not through self.stdout: Django's wrapper adds a line break to each write, but the bar stays on one line.
             self._draw(job, Console(file=sys.stdout))
