@@ -88,7 +88,7 @@ def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | N
     return tuple(capability for capability in needed if _count_with(client, text, capability.name, found) < found)
 
 
-def _text_that_finds_little(client: MoodleClient) -> str | None:
+def _text_that_finds_few(client: MoodleClient) -> str | None:
     """Return a search text that finds few courses, or "", which finds all; None if the account sees no course.
 
     Moodle checks the capability in each course that the search finds, which takes time. If no word finds a course,
