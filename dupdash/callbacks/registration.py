@@ -19,7 +19,7 @@ CHAT_PERIOD = timedelta(days=1)
 def register(job: DuplicationJob, token: ApiToken, url: str) -> None:
     """Register a callback for the end of a job, to ``url`` or, if that is empty, to the URL of the token.
 
-    Registering the same callback twice has no further effect.
+    Does nothing if both are empty, or if the job already has a callback of this token.
     """
     if not url:
         default = CallbackDefault.objects.filter(token=token).first()
@@ -29,7 +29,7 @@ def register(job: DuplicationJob, token: ApiToken, url: str) -> None:
 
 
 def register_chat_messages() -> None:
-    """Register a message to the chat for each job that failed recently, if a chat is configured."""
+    """Register a message to the chat for each job that failed within CHAT_PERIOD, if a chat is configured."""
     if not settings.CHAT_WEBHOOK_URL:
         return
     told = Callback.objects.filter(job=OuterRef("pk"), token=None)

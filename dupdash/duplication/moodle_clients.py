@@ -67,7 +67,7 @@ def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient],
 
 
 def open_async_client() -> MoodleClient:
-    """Return a client for the server of the proposed services: the site itself, or the one that ASYNC_URL names."""
+    """Return a client for the server of the proposed functions: the site itself, or the one that ASYNC_URL names."""
     if not settings.ASYNC_URL:
         return open_client()
     return _client(settings.ASYNC_URL, settings.ASYNC_TOKEN)

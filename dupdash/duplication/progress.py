@@ -249,7 +249,7 @@ def overall_of_report(
 ) -> float:
     """Return the overall progress, from a report of a site that makes copies in the background.
 
-    The plugin and dupdash's own web services report the overall progress. A site with only the two proposed services
+    The plugin and dupdash's own web services report the overall progress. A site with only the two proposed functions
     may report Moodle's own progress of each phase. That figure starts again in the second phase, and jumps to 1 and
     back while a phase is prepared (measured). So it counts only while a phase executes (status 800), and a 1 is
     ignored, because it is left over from the phase before. ``share``: the backup's share of the overall progress, for a

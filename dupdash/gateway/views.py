@@ -15,7 +15,7 @@ from dupdash.gateway import errors, serializers
 from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.form_data import fields_of
-from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.function_list import FUNCTIONS
 from dupdash.gateway.parameters import Tree, is_identifier, validate
 from dupdash.row_reader import Columns
 
@@ -76,8 +76,9 @@ def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
 def _authenticate(
     text: Tree, job_id: Tree | None, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken, DuplicationJob | None]:
-    """Return the token, together with the job if the function needs its columns. Raises ServiceError.
+    """Return the token, and the job if ``columns`` names columns to read; the job is None if it does not exist.
 
+    Raises ServiceError if the token is unknown, its owner is inactive, or it was used for too many calls.
     A malformed job id is reported later, when the parameters are parsed.
     """
     if columns is not None and (not isinstance(job_id, str) or not is_identifier(job_id)):

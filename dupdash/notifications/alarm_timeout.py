@@ -13,16 +13,16 @@ from types import FrameType
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block after ``seconds``. This works only in the main thread, where workers run tasks.
+    """Raise TimeoutError in the block after ``seconds``. In other threads than the main one, nothing is limited.
 
-    django-q2 uses the same alarm to limit the whole task; its alarm is restored afterwards.
+    django-q2 uses the same alarm to limit the whole task. The alarm of django-q2 is restored afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_alarm(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"It took longer than {seconds:g} seconds.")
+        raise TimeoutError(f"The mail server took longer than {seconds:g} seconds.")
 
     began = time.monotonic()
     handler = signal.signal(signal.SIGALRM, on_alarm)

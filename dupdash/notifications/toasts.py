@@ -44,10 +44,10 @@ class Toast:
 
 
 def toast_for(user: User) -> Toast | None:
-    """Return one toast for all unread notifications of a person; None if there are none.
+    """Return one toast for the unread notifications of a person, at most BATCH_SIZE; None if none still applies.
 
-    The notifications then count as read. If there are none, this takes one query, otherwise two. If two pages poll at
-    the same moment, each notification is shown once.
+    The notifications then count as read. If there are none, this takes one query. If two pages poll at the same moment,
+    only one of them shows each notification.
     """
     waiting = Notification.objects.filter(recipient=user, channel=Channel.PAGE, delivery=Delivery.WAITING)
     rows = list(waiting.select_related("event__job").order_by("pk")[:BATCH_SIZE])
@@ -68,7 +68,7 @@ def toast_for(user: User) -> Toast | None:
 
 
 def _still_applies(row: Notification) -> bool:
-    """Return whether the job is still in the state that the notification describes: others may have acted meanwhile."""
+    """Return False if the request to approve was decided, or the unresolved job was settled, in the meantime."""
     state = row.event.job.state
     match row.topic:
         case Topic.APPROVAL:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dupdash.gateway import serializers
 from dupdash.gateway.errors import ServiceError
-from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.function_list import FUNCTIONS
 from dupdash.gateway.options import options_by_name
 from dupdash.gateway.parameters import (
     DEPTH_MOST,

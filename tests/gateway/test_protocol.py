@@ -15,7 +15,7 @@ from django.test import Client
 from dupdash.accounts import tokens
 from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway import serializers
-from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.function_list import FUNCTIONS
 from dupdash.gateway.parameters import FIELDS_MOST
 from tests.captures import capture
 from tests.contract.test_protocol import *  # noqa: F403
@@ -179,7 +179,7 @@ def test_internal_error_is_answered_in_moodles_format(
     def fail(*_: Any) -> None:
         raise fault
 
-    monkeypatch.setattr("dupdash.gateway.functions.access.is_administrator", fail)
+    monkeypatch.setattr("dupdash.gateway.function_list.access.is_administrator", fail)
     answer = calls_as(administrator)(SITE_INFO)
     assert error(answer) in ("codingerror", "dmlwriteexception")
     assert "secret detail" not in json.dumps(answer)
