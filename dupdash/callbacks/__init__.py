@@ -1,1 +1,1 @@
-"""Notifies other programs and a chat by HTTP that a job has ended."""
+"""Notifies other programs by HTTP that a job has ended, and a chat that a job has failed."""

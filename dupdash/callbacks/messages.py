@@ -18,18 +18,18 @@ from dupdash.duplication.states import State
 
 
 def secret_of(token: ApiToken) -> str:
-    """Return the secret that signs the callbacks of a token. It is derived from SECRET_KEY, so it is not stored."""
+    """Return the secret that signs the callbacks of a token. It is derived from SECRET_KEY and never stored."""
     return salted_hmac("dupdash.callbacks", str(token.pk), algorithm="sha256").hexdigest()
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the signature of a callback: ``sha256=`` and the hexadecimal HMAC of ``timestamp``, a dot and ``body``."""
+    """Return the signature of a callback: ``sha256=`` and the hex HMAC-SHA256 of ``timestamp``, a dot and ``body``."""
     signed = timestamp.encode() + b"." + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def body_about(job: DuplicationJob) -> bytes:
-    """Return the JSON that reports a job that has ended."""
+    """Return the JSON of a callback, which reports a job that has ended."""
     failed = job.state == State.FAILED
     return _encoded(
         {

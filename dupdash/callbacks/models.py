@@ -1,4 +1,4 @@
-"""The database tables of callbacks: the callback URL of each API token, and the callbacks with their state."""
+"""The database tables of callbacks: the callback URL of each API token, and each callback with its state."""
 
 from django.db import models
 from django.db.models import Q
@@ -27,9 +27,9 @@ class Delivery(models.TextChoices):
 
 
 class Callback(models.Model):
-    """A POST that reports the end of a job to a URL, or to the chat.
+    """A POST that reports the end of a job to a program or, without ``token``, to the chat.
 
-    ``sender.py`` sends it when the job has ended, and repeats it until it succeeds or is given up.
+    ``sender.py`` sends it when the job has ended, and repeats it until it is delivered or given up.
     """
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="callbacks")

@@ -19,7 +19,7 @@ CHAT_PERIOD = timedelta(days=1)
 def register(job: DuplicationJob, token: ApiToken, url: str) -> None:
     """Register a callback for the end of a job, to ``url`` or, if that is empty, to the URL of the token.
 
-    Does nothing if both are missing, or if this job already has a callback of this token.
+    Does nothing if both are empty, or if the job already has a callback of this token.
     """
     if not url:
         default = CallbackDefault.objects.filter(token=token).first()

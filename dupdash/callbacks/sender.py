@@ -25,7 +25,7 @@ FIRST_DELAY, DELAY_LONGEST = timedelta(seconds=30), timedelta(hours=6)
 # A claim expires after this time, which is longer than a callback takes: its worker has died.
 CLAIM = timedelta(minutes=2)
 READ_TIMEOUT = 15.0
-# Seconds after which a run sends no further callback, so that this worker is free again.
+# Seconds after which a run starts no further callback, so that this worker is free again.
 RUN_LONGEST = 20.0
 BATCH = 100
 GONE = 410
@@ -33,7 +33,7 @@ RESULT_LONGEST = 300
 
 
 def deliver() -> None:
-    """Send the callbacks that are due, and begin none after RUN_LONGEST seconds."""
+    """Send the callbacks that are due. Starts no further one after RUN_LONGEST seconds."""
     deadline = time.monotonic() + RUN_LONGEST
     due = Callback.objects.filter(delivery=Delivery.WAITING, due_at__lte=timezone.now(), job__state__in=TERMINAL)
     with checked_session() as session:
@@ -45,19 +45,19 @@ def deliver() -> None:
 
 
 def send_again(callback: Callback) -> None:
-    """Schedule a callback to be sent again as soon as possible, even if it succeeded or was given up."""
+    """Schedule a callback to be sent again as soon as possible, even if it was delivered or given up."""
     Callback.objects.filter(pk=callback.pk).update(delivery=Delivery.WAITING, due_at=timezone.now(), attempts=0)
 
 
 def send_test(url: str, token: ApiToken) -> str:
-    """Send a test callback to a URL now. Returns "" if it succeeds, otherwise the error, like "HTTP 404 Not Found"."""
+    """Send a test callback to a URL now. Returns "" if it was delivered, otherwise the reason."""
     with checked_session() as session:
         result, succeeded, _ = _post(session, url, test_body(), secret=secret_of(token), delivery_id="test")
     return "" if succeeded else result
 
 
 def _claim(callback: Callback) -> bool:
-    """Claim a callback by moving ``due_at`` forward. Returns False if another worker has claimed it."""
+    """Claim a callback by changing ``due_at``. Returns False if another worker has claimed it."""
     same = Callback.objects.filter(pk=callback.pk, delivery=Delivery.WAITING, due_at=callback.due_at)
     claimed = same.update(due_at=timezone.now() + CLAIM, attempts=F("attempts") + 1, last_attempt_at=timezone.now())
     callback.attempts += claimed
@@ -76,7 +76,7 @@ def _attempt(callback: Callback, session: requests.Session) -> None:
         changes["delivery"] = Delivery.DELIVERED
     elif final or callback.attempts >= ATTEMPTS:
         changes["delivery"] = Delivery.GIVEN_UP
-        logger.warning("%s is given up after %d attempts: %s", callback, callback.attempts, result)
+        logger.warning("%s is given up after attempt %d: %s", callback, callback.attempts, result)
     else:
         changes["due_at"] = timezone.now() + min(DELAY_LONGEST, FIRST_DELAY * 2 ** (callback.attempts - 1))
     Callback.objects.filter(pk=callback.pk).update(**changes)
@@ -85,7 +85,7 @@ def _attempt(callback: Callback, session: requests.Session) -> None:
 def _post(
     session: requests.Session, url: str, body: bytes, *, secret: str = "", delivery_id: str = ""
 ) -> tuple[str, bool, bool]:
-    """Send a POST to a URL. Returns the result in words, whether it succeeded, and whether the failure is permanent."""
+    """Send one POST. Returns its result in words, whether it succeeded, and whether the failure is permanent."""
     headers = {"Content-Type": "application/json", "User-Agent": f"dupdash/{VERSION}"}
     if secret:
         timestamp = str(int(time.time()))
@@ -108,7 +108,7 @@ def _post(
     if 200 <= status < 300:
         return f"HTTP {status}", True, False
     if 300 <= status < 400:
-        return f"HTTP {status}: redirects are not followed. Use the URL to which it redirects.", False, False
+        return f"HTTP {status}: redirects are not followed. Use the URL to which this one redirects.", False, False
     return f"HTTP {status} {reason or ''}".strip(), False, status == GONE
 
 
@@ -123,4 +123,4 @@ def _describe(error: requests.RequestException) -> str:
         return "The certificate of the host could not be verified."
     if isinstance(error, requests.exceptions.Timeout):
         return f"There was no answer within {READ_TIMEOUT:g} seconds."
-    return "No connection to the host could be made."
+    return "The connection to the host failed or broke off."

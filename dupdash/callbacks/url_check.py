@@ -17,7 +17,7 @@ SECONDS_TO_CONNECT = 5.0
 
 
 class InvalidUrl(ValueError):
-    """Callbacks may not use the URL. The message says why and what to do."""
+    """Callbacks must not use the URL. The message says why and what to do."""
 
 
 class PrivateAddress(OSError):
@@ -25,11 +25,11 @@ class PrivateAddress(OSError):
 
 
 def check_callback_url(url: str) -> None:
-    """Raise InvalidUrl unless callbacks may use this URL."""
+    """Raise InvalidUrl unless callbacks may use this URL. Does not resolve the name of the host."""
     if len(url) > ADDRESS_LONGEST:
         raise InvalidUrl(f"The URL is longer than {ADDRESS_LONGEST} characters.")
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidUrl("The URL contains characters that are not allowed. Encode them, for example as %20.")
+        raise InvalidUrl("The URL contains characters that are not allowed. Encode them, for example a space as %20.")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -46,7 +46,7 @@ def check_callback_url(url: str) -> None:
 
 
 def is_allowed(host: str) -> bool:
-    """Return whether the setting allows the host. An entry that begins with a dot allows all hosts of that domain."""
+    """Return whether WEBHOOK_ALLOWED_HOSTS allows the host. ``.example.edu`` in it allows all hosts of that domain."""
     host = host.lower().rstrip(".")
     return any(
         host == entry or (entry.startswith(".") and host.endswith(entry))
@@ -55,10 +55,9 @@ def is_allowed(host: str) -> bool:
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """Look up the host, and connect to the first network address that is allowed and reachable.
+    """Resolve the host once, check its network addresses, and connect to the first allowed one that answers.
 
-    The name is looked up only once, so that no later DNS answer can replace the address that was checked. Raises
-    NewConnectionError.
+    A second DNS answer could name a private network. Raises NewConnectionError if no connection was made.
     """
     last: OSError | None = None
     for family, kind, protocol, _, target in socket.getaddrinfo(
@@ -97,8 +96,9 @@ class _CheckedSecurePool(HTTPSConnectionPool):
 
 
 def checked_session() -> requests.Session:
-    """Return a session that connects to public network addresses only, and uses no proxy of the environment.
+    """Return a session that uses no proxy of the environment.
 
+    It connects to private network addresses only if WEBHOOK_ALLOW_PRIVATE is true.
     Its read timeout limits the whole answer, so that a host that sends single bytes cannot block a worker.
     """
     session = new_session({"http": _CheckedPool, "https": _CheckedSecurePool})

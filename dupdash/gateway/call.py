@@ -1,4 +1,4 @@
-"""Defines what the web service functions of dupdash share: ``Function``, ``Call``, and the format of a warning."""
+"""Defines the types for a web service function and for one call, and the format of warnings in an answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dupdash.row_reader import Columns
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a function. ``job`` is the job that the call names, if it was read together with the token."""
+    """One call of a function. ``job`` is the job that the call names, or None if it was not read with the token."""
 
     token: ApiToken
     parameters: Mapping[str, Any]

@@ -1,14 +1,14 @@
 """Defines the error responses of the web services, with the classes, codes and messages of Moodle.
 
-All are sent with HTTP status 200, as captured from Moodle 4.5.6. Details of a call go into ``debuginfo``, which Moodle
-sends too if debugging is on. The last three errors are dupdash's own.
+All are sent with HTTP status 200, as captured from Moodle 4.5.6. ``debuginfo`` says what is wrong with the call; Moodle
+sends it only if debugging is on. The last three errors are dupdash's own.
 """
 
 CORE = "core\\exception\\"
 
 
 class ServiceError(Exception):
-    """An error answer. The caller reads ``message`` and ``debuginfo``, so they must not contain secrets."""
+    """An error response. The caller reads ``message`` and ``debuginfo``, so they must not contain secrets."""
 
     def __init__(self, exception: str, errorcode: str, message: str, debuginfo: str = "") -> None:
         super().__init__(message)
@@ -71,11 +71,13 @@ def no_permissions(why: str) -> ServiceError:
 
 
 def moodle_unreachable(why: str) -> ServiceError:
-    """Return the error for a call that failed because Moodle did not answer. No copy was requested.
+    """Return the error for a call that failed because dupdash could not read from Moodle. No job was created.
 
-    The caller can repeat the call, best with an ``idempotencykey``.
+    The caller can repeat the call.
     """
-    return moodle_exception("moodleunreachable", f"Nothing was started, because Moodle is not available. {why}")
+    return moodle_exception(
+        "moodleunreachable", f"Nothing was started, because dupdash could not read from Moodle. {why}"
+    )
 
 
 def rate_limited() -> ServiceError:
@@ -85,7 +87,7 @@ def rate_limited() -> ServiceError:
 
 
 def internal_error() -> ServiceError:
-    """Return the error for a bug in dupdash. The call may have had some effect."""
+    """Return the error for a bug in dupdash. It is unknown whether the call had an effect."""
     return ServiceError(
-        f"{CORE}coding_exception", "codingerror", "dupdash failed to answer this call. Its log has the details."
+        f"{CORE}coding_exception", "codingerror", "dupdash failed to answer this call. The log has the details."
     )

@@ -1,6 +1,7 @@
-"""Reads the form fields of a request without Django's parser.
+"""Reads the fields of a call from the query string and the form body.
 
-Django answers HTTP 400 to a request that breaks its limits; Moodle never does.
+Only multipart bodies go through Django's parser. Django answers HTTP 400 to a request that breaks its limits; Moodle
+never does, so such a request raises ServiceError here.
 """
 
 from django.conf import settings
@@ -16,7 +17,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def fields_of(request: HttpRequest) -> dict[str, Tree]:
-    """Return the fields of the query string and the form body, parsed as PHP parses them. Raises only ServiceError."""
+    """Return the fields of the query string and the form body, parsed as in PHP. Raises ServiceError for bad input."""
     query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     if request.method != "POST":
         return parse(query, b"")

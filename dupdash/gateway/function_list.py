@@ -1,4 +1,4 @@
-"""Lists the web service functions of dupdash. ``core_webservice_get_site_info``, also here, returns this list."""
+"""Lists all web service functions of dupdash, for calls and for the answer of ``core_webservice_get_site_info``."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ MANY_IDS = {"duplicateids": Parameter(identifiers)}
 
 
 def visible_job(call: Call) -> DuplicationJob:
-    """Return the job that the call names. Raises ServiceError (``invalidrecord``) if the caller may not see it."""
+    """Return the job that the call names. Raises ServiceError as ``require_visible`` does."""
     return require_visible(call, DuplicationJob.objects.filter(pk=call.parameters["duplicateid"]).first())
 
 

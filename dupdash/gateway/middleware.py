@@ -1,7 +1,6 @@
 """Answers calls of the web services before the middleware of the pages runs.
 
-Programs have no session, form or messages, and they poll often. The middleware of the pages would double the time of
-a call.
+Programs use no sessions and no forms, and they poll often. The middleware of the pages would double the time of a call.
 """
 
 from collections.abc import Callable

@@ -11,8 +11,8 @@ def options_by_name(name: str, given: Tree) -> dict[str, int]:
     """Return the options that were sent, keyed by name. If one was sent twice, the last value counts, as in Moodle.
 
     Both formats are accepted, and may be mixed: ``options[0][name]=users&options[0][value]=1`` and
-    ``options[0][users]=1``. An unknown name or value is the error ``invalidextparam``, as in Moodle. Unlike in Moodle,
-    "1abc" is not a valid value.
+    ``options[0][users]=1``. An unknown name or value raises ServiceError (``invalidextparam``), as in Moodle. Unlike
+    in Moodle, "1abc" is not a valid value.
     """
     chosen = {}
     for item in branches(name, given):

@@ -40,7 +40,7 @@ def fields(encoded: bytes) -> list[tuple[str, str]]:
     if not encoded:
         return []
     if encoded.count(b"&") >= FIELDS_MOST:
-        raise invalid_parameter(f"More than {FIELDS_MOST} fields")
+        raise invalid_parameter(f"The call has more than {FIELDS_MOST} fields")
     pairs = (part.partition(b"=") for part in encoded.split(b"&") if part)
     return [(_unquoted(name), _unquoted(value)) for name, _, value in pairs]
 
@@ -55,12 +55,12 @@ def decoded(given: bytes) -> str:
 
 
 class _Branch(dict[str, "Tree"]):
-    """One level of the tree of parameters. It knows which number the key ``[]`` means next."""
+    """One level of the tree of parameters. It counts, so that ``[]`` gets the next number as its key."""
 
     next_index = 0
 
     def resolve(self, key: str) -> str:
-        """Return the key, or for ``[]`` the number after the highest number so far."""
+        """Return the key, or for "" (from ``[]``) the number after the highest number so far."""
         key = key or str(self.next_index)
         if key.isascii() and key.isdigit() and len(key) < 19:
             self.next_index = max(self.next_index, int(key) + 1)
@@ -87,7 +87,7 @@ def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Tree]:
 
 
 def _split(name: str) -> tuple[str, list[str]]:
-    """Split a name into the first key and the keys in brackets. As in PHP, other text after a bracket is dropped."""
+    """Split ``a[b][c]`` into the first key and the keys in brackets. As in PHP, ``a[b]x[c]`` means ``a[b]``."""
     name = name.lstrip(" ")
     first, bracket, rest = name.partition("[")
     if not bracket or "]" not in rest or not first:
@@ -99,7 +99,7 @@ def _split(name: str) -> tuple[str, list[str]]:
             break
         keys.append(key)
         if len(keys) >= DEPTH_MOST:
-            raise invalid_parameter(f"Nested more than {DEPTH_MOST} deep")
+            raise invalid_parameter(f"{shown(name)}: nested more than {DEPTH_MOST} levels deep")
         if not rest.startswith("["):
             break
         rest = rest[1:]
@@ -111,7 +111,7 @@ def _split(name: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a function. ``clean``: parses it or raises ServiceError. ``default``: replaces a missing one."""
+    """A parameter of a function. ``clean`` parses its value or raises ServiceError. ``default``: if none is sent."""
 
     clean: Callable[[str, Tree], Any]
     required: bool = True
@@ -119,7 +119,7 @@ class Parameter:
 
 
 def validate(described: Mapping[str, Parameter], given: Mapping[str, Tree]) -> dict[str, Any]:
-    """Return the typed parameters of a call. Missing, unknown and malformed ones raise the same error, as in Moodle."""
+    """Return the typed parameters of a call. Raises ServiceError if one is missing, unknown or malformed."""
     for name in given:
         if name not in described:
             raise invalid_parameter(f"Unexpected parameter: {shown(name)}")

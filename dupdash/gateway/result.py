@@ -14,9 +14,9 @@ from dupdash.moodle.records import FINISHED_ERR
 
 
 def get_result(call: Call) -> dict[str, Any]:
-    """Return the result of a job, or its state if it has not ended.
+    """Return the state of a job with its result. Parts of the result that do not exist (yet) are None.
 
-    The keys are not called ``errorcode`` or ``message``: Moodle's clients would take the answer for an error.
+    No key is called ``errorcode`` or ``message``, because Moodle's clients would take the answer for an error.
     """
     job = visible_job(call)
     code, message = _failure(job, in_full=access.sees_all_jobs(call.owner))
@@ -39,7 +39,7 @@ def get_result(call: Call) -> dict[str, Any]:
 
 
 def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
-    """Return a warning if the verification of a finished copy found differences or was not possible."""
+    """Return one warning if a finished copy differs from its source or could not be compared, otherwise []."""
     if why := why_not_verified(job.verification):
         code, message = "notverified", f"The copy could not be compared with its source. {why}"
     elif job.differs:
@@ -50,9 +50,10 @@ def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
-    """Return the error code and message of a job with status 900; None and None for other jobs.
+    """Return the code and message of a job with status 900, which ended without success or is unresolved.
 
-    ``in_full``: return Moodle's own message, which may name courses that not every caller may see.
+    Both are None for other jobs. A job that did not fail has its state as code, and the reason for this state as
+    message. ``in_full``: with Moodle's own message, which can name courses that the caller must not see.
     """
     if STATUS[State(job.state)] != FINISHED_ERR:
         return None, None

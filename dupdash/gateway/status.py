@@ -1,4 +1,4 @@
-"""The web service functions that return the status of one (``…_get_status``) or many duplications."""
+"""The web service functions that return the status of one duplication (``…_get_status``) or many (``…_statuses``)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -69,7 +69,10 @@ def get_status(call: Call) -> dict[str, Any]:
 
 
 def get_statuses(call: Call) -> dict[str, Any]:
-    """Return the status of many jobs in the order of their ids. A job that the caller may not see becomes a warning."""
+    """Return the status of many jobs, in the order of the call.
+
+    An id gets a warning if there is no such job or the caller may not see it.
+    """
     ids = call.parameters["duplicateids"]
     columns = dict.fromkeys((*COLUMNS, *TIMES))
     jobs = access.visible_jobs(call.owner).only(*columns).in_bulk(list(dict.fromkeys(ids)))
@@ -100,14 +103,14 @@ def _status(job: DuplicationJob) -> dict[str, Any]:
 
 
 def _rounded(number: float) -> float:
-    """Return the progress rounded to six decimal places. It is 1 only if the copy is done."""
+    """Return the progress (0 to 1) rounded to six decimal places. Rounding never makes it 1."""
     return 1.0 if number >= 1 else min(round(number, 6), 0.999999)
 
 
 def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return how many jobs will probably be dispatched before each queued job, keyed by job id.
+    """Return how many jobs are dispatched before each queued job of dupdash, keyed by job id.
 
-    If no job is queued, no query is made and the result is empty. Jobs beyond the first AHEAD_MOST are missing.
+    If none of ``jobs`` is queued, no query is made and the result is empty. It has the next AHEAD_MOST jobs at most.
     """
     if not any(job.state == State.QUEUED for job in jobs):
         return {}

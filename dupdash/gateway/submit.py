@@ -34,11 +34,11 @@ MOMENT_MOST = 9_999_999_999
 
 
 def calendar_date(name: str, given: Tree) -> date:
-    """Return the calendar date of a Unix timestamp, in the time zone of the Moodle site."""
+    """Return the calendar date of a Unix timestamp, in the time zone of the Moodle site. Raises ServiceError."""
     moment = integer(name, given)
     day = day_of(moment) if 0 < moment <= MOMENT_MOST else None
     if day is None:
-        raise errors.invalid_parameter(f"{shown(name)}: a Unix timestamp is expected")
+        raise errors.invalid_parameter(f"{shown(name)}: a Unix timestamp from 1 to {MOMENT_MOST} is expected")
     return day
 
 
@@ -74,7 +74,7 @@ _ORDER = (
 
 
 def duplicate(call: Call) -> dict[str, str]:
-    """Create a job, and answer with its id. A worker has Moodle make the copy later."""
+    """Create a job, and answer with its id; for a repeated idempotency key, with the id of the earlier job."""
     callback_url = checked_callback_url(call.parameters["callbackurl"])
     draft = draft_of(call.parameters, idempotency_key=call.parameters["idempotencykey"])
     try:
@@ -90,7 +90,7 @@ def duplicate(call: Call) -> dict[str, str]:
 
 
 def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
-    """Build the draft of one copy from the parameters of the call."""
+    """Build the draft of one copy from its typed parameters."""
     return Draft(
         source=str(given["id"]),
         by_id=True,
@@ -116,7 +116,7 @@ def checked_callback_url(url: str) -> str:
 
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
-    """Return the job that an earlier call with the same idempotency key created; None if there was no such call.
+    """Return the job that an earlier call with the same idempotency key created, or None if there was no such call.
 
     Raises ServiceError if that call requested something else.
     """
@@ -140,7 +140,7 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
 
 
 def moodle_failed(error: MoodleError) -> errors.ServiceError:
-    """Return the error for a call that failed because a request to Moodle failed. No job was created."""
+    """Return the error for a call that failed because dupdash could not read from Moodle. No job was created."""
     if isinstance(error, Refused):
         # Moodle refused a read of dupdash's account, and its own code and message are passed on.
         return errors.moodle_exception(error.errorcode, error.message)
@@ -152,8 +152,8 @@ def moodle_failed(error: MoodleError) -> errors.ServiceError:
 def checked_request(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> DuplicationRequest:
     """Return the draft as a checked request. Raises InvalidRequest, NotAllowed and MoodleError.
 
-    A course that the caller must not copy and a course that does not exist get the same answer, so that nobody learns
-    which courses exist.
+    An invalid draft raises NotAllowed if the caller must not copy its source, so that nobody learns which courses
+    exist. The permission for a valid request is not checked here.
     """
     try:
         return prepare(draft, Origin.WEB_SERVICE, client)
@@ -171,7 +171,8 @@ def _create_job(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJo
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
     """Return the error for the problem that Moodle would report first.
 
-    If another job or course has the short name or ID number, the error names it, unless the caller may not see it.
+    If the problem is a taken short name, the error names the job that has it to callers who may see the job, and the
+    course that has it to callers who see all jobs.
     """
     first = min(problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)
@@ -183,7 +184,7 @@ def _order(problem: Problem) -> int:
 
 
 def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
-    """Return Moodle's error for a problem. ``in_full``: as for ``Problem.text``."""
+    """Return Moodle's error for a problem. ``in_full``: it names the course or job that has the short name."""
     why = f"{problem.field}: {problem.text(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":

@@ -31,7 +31,7 @@ COURSE_PARAMETERS = {
 
 
 def parse_courses(name: str, given: Tree) -> list[dict[str, Any]]:
-    """Return the typed parameters of each course. An error message names the index of the course."""
+    """Return the typed parameters of each course. Raises ServiceError, which names the index of the course."""
     items = branches(name, given)
     if not items:
         raise errors.invalid_parameter(f"{name}: at least one course is expected")
@@ -109,8 +109,8 @@ def _submit(
             faults[index] = moodle_failed(error)
     if faults:
         return _refused(faults)
-    number = "1 course" if len(requests) == 1 else f"{len(requests)} courses"
-    label = call.parameters["label"].strip() or f"{number} by {call.token.label}"
+    plural = "" if len(requests) == 1 else "s"
+    label = call.parameters["label"].strip() or f"{len(requests)} course{plural} by {call.token.label}"
     batch_settings = BatchSettings(label, mail_results=True)
     try:
         batch = submit_batch(requests, batch_settings, actor=call.owner, client=client, via=call.token.label)
@@ -124,7 +124,7 @@ def _submit(
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
-    """Return the jobs that an earlier call with the same idempotency key created; None if there was no such call.
+    """Return the jobs that an earlier call with the same idempotency key created, or None if there was no such call.
 
     Raises ServiceError if that call requested other copies.
     """
@@ -155,7 +155,7 @@ def _accepted(jobs: Sequence[DuplicationJob], call: Call, callback_url: str) -> 
 
 
 def _refused(faults: Mapping[int, ServiceError]) -> dict[str, list[dict[str, Any]]]:
-    """Return a warning for each course that cannot be copied. ``itemid`` is its index."""
+    """Return the answer with a warning for each course that cannot be copied. ``itemid`` is the index of the course."""
     warnings = [
         warning("course", index, fault.errorcode, f"{fault.message} {fault.debuginfo}".strip())
         for index, fault in sorted(faults.items())

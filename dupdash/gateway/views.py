@@ -76,9 +76,9 @@ def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
 def _authenticate(
     text: Tree, job_id: Tree | None, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken, DuplicationJob | None]:
-    """Return the token and, if ``columns`` is given, the job with these columns; None if there is no such job.
+    """Return the token, and the job if ``columns`` names columns to read; the job is None if it does not exist.
 
-    Raises ServiceError if the token is invalid, if its owner is inactive, or after too many calls.
+    Raises ServiceError if the token is unknown, its owner is inactive, or it was used for too many calls.
     A malformed job id is reported later, when the parameters are parsed.
     """
     if columns is not None and (not isinstance(job_id, str) or not is_identifier(job_id)):

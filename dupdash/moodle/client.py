@@ -46,7 +46,7 @@ BY_FIELD = "core_course_get_courses_by_field"
 
 @dataclass(frozen=True)
 class StartDetails:
-    """The parameters of the plugin's start call that the proposed service does not have.
+    """The parameters of the plugin's start call that the proposed functions do not have.
 
     ``startdate`` and ``enddate`` are Unix timestamps. If one is None, the site decides: it keeps or moves the source's
     date. A repeated call with the same ``idempotency_key`` and the same parameters never makes a second copy.

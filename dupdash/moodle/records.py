@@ -180,7 +180,7 @@ AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
 
 
 class AsyncStatus(Struct, frozen=True):
-    """The status of a duplication that the proposed service runs.
+    """The status of a duplication, as the proposed functions return it.
 
     ``phase`` and ``status`` are Moodle's numbers. ``progress``: from 0 to 1, of the whole copy (plugin) or the phase.
     ``ahead``: how many entries are before the duplication in the site's queue; None if the service does not say.

@@ -13,17 +13,16 @@ from types import FrameType
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the ``with`` block after ``seconds``.
+    """Raise TimeoutError in the block after ``seconds``. In other threads than the main one, nothing is limited.
 
-    Workers run tasks in the main thread; in other threads there is no limit, because only the main thread gets signals.
-    django-q2 uses the same alarm to limit the whole task; its alarm is restored afterwards.
+    django-q2 uses the same alarm to limit the whole task. The alarm of django-q2 is restored afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_alarm(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"It took longer than {seconds:g} seconds.")
+        raise TimeoutError(f"The mail server took longer than {seconds:g} seconds.")
 
     began = time.monotonic()
     handler = signal.signal(signal.SIGALRM, on_alarm)

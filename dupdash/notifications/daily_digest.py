@@ -1,4 +1,4 @@
-"""Writes the daily summary email: a person's notifications and, for those who want them, numbers and lists of jobs."""
+"""Writes the daily summary email: a person's notifications of the day and, for those who want them, the figures."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,7 +55,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Summary:
-    """The content of a digest. Its truth value is False on a day without events and without open tasks."""
+    """The content of a digest. Its truth value is False if every figure is 0 and there is nothing else to report."""
 
     figures: dict[str, int]
     failed: Listing = Listing()
@@ -75,7 +75,7 @@ class Summary:
 
 
 def start_due_digests() -> None:
-    """Create today's digest for every subscriber whose DIGEST_HOUR has passed and who does not have it yet."""
+    """Create today's digest, if it is missing, for every recipient for whom DIGEST_HOUR has passed."""
     now = timezone.now()
     due = Q(digests_checked_at__isnull=True) | Q(digests_checked_at__lte=now - CHECK_INTERVAL)
     if not OutboxPosition.objects.filter(due).update(digests_checked_at=now):
@@ -89,7 +89,7 @@ def start_due_digests() -> None:
 
 
 def compose(digest: Digest) -> EmailMessage | None:
-    """Return the email for a digest; None if it would be empty, or if the recipient cannot get emails."""
+    """Return the email for a digest; None if it would be empty or the recipient cannot get email."""
     person = digest.recipient
     summary = summary_of(digest)
     if not summary or not can_get_mail(person):
@@ -134,7 +134,7 @@ def summary_of(digest: Digest) -> Summary:
 
 
 def _subscribers() -> QuerySet[User]:
-    """Return the people who get the daily figures, and those with notifications for a digest."""
+    """Return the people who get the daily figures, and those with notifications that wait for a digest."""
     people = get_user_model().objects
     has_items = Notification.objects.filter(WITHOUT_DIGEST, recipient=OuterRef("pk"))
     chosen = Q(preferences__figures=True) | Exists(has_items)
@@ -143,10 +143,10 @@ def _subscribers() -> QuerySet[User]:
 
 
 def _create(person: User, until: datetime) -> None:
-    """Create a person's digest of a day, if it does not exist, and attach its notifications in the same transaction.
+    """Create the digest of a person for the day of ``until`` if there is none, with the notifications that wait for it.
 
-    Does nothing if the person has no notifications for it and does not get the daily figures.
-    Events after the digest hour belong to the next digest, even if this one is sent late.
+    Does nothing if the person gets no figures and no notification waits. Events after the digest hour belong to
+    the next digest, even if this one is sent late.
     """
     waiting = Notification.objects.filter(WITHOUT_DIGEST, recipient=person, created_at__lt=until)
     if not wants_figures(person) and not waiting.exists():
@@ -190,7 +190,7 @@ def _items(notifications: QuerySet[Notification]) -> Listing:
 
 
 def _short(summary: Summary) -> str:
-    """Return the most important counts, for the subject line."""
+    """Return the most important counts for the subject; "your notifications" if all are 0."""
     parts = [
         (summary.failed.count, "failed"),
         (summary.unresolved.count, "unresolved"),

@@ -65,7 +65,10 @@ class MailedJob:
 
 
 def compose(notification: Notification) -> EmailMessage | None:
-    """Return the email for a notification; None if it no longer applies, or if this person may no longer get it."""
+    """Return the email for a notification; None if it no longer applies, or the recipient may not see the job.
+
+    It is also None if the recipient has no email address or an inactive account.
+    """
     person, event, topic = notification.recipient, notification.event, Topic(notification.topic)
     job = event.job
     if not can_get_mail(person) or not access.may_see(person, job):
@@ -104,7 +107,10 @@ def compose(notification: Notification) -> EmailMessage | None:
 
 
 def mail(person: User, subject: str, body: str, *, identity: str, thread: str = "") -> EmailMessage:
-    """Return an email that is marked as automatic, so that no program replies to it (RFC 3834)."""
+    """Return an email that is marked as automatic, so that no program replies to it (RFC 3834).
+
+    ``identity`` becomes the Message-ID. Mail programs group the emails that have the same ``thread``.
+    """
     host = urlsplit(settings.SITE_URL).hostname or "localhost"
     headers = {"Message-ID": f"<{identity}@{host}>", "Auto-Submitted": "auto-generated"}
     if thread:

@@ -26,7 +26,7 @@ class MailProblems:
 
 
 def mail_problems() -> MailProblems:
-    """Return the mail problems for the administrators' overview, with three short queries."""
+    """Return the emails given up within SHOWN_FOR, and the outage of the mail server. Makes three short queries."""
     lately = {"delivery": Delivery.GIVEN_UP, "created_at__gte": timezone.now() - SHOWN_FOR}
     numbers = {"all": Count("pk"), "never": Count("pk", filter=Q(last_error=NEVER_TRIED))}
     mails = Notification.objects.filter(**lately, channel=Channel.MAIL).aggregate(**numbers)

@@ -34,7 +34,8 @@ class Outgoing(models.Model):
     """A message to one person.
 
     A message is due while it is waiting and ``due_at`` has passed. A worker claims it by moving ``due_at`` forward. If
-    that worker dies, the message is due again a few minutes later: it may be sent twice, but it is never lost.
+    that worker dies, the message is due again a few minutes later: a dead worker loses no message, but one can be sent
+    twice.
     """
 
     delivery = models.CharField(max_length=10, choices=Delivery, default=Delivery.WAITING)
@@ -70,7 +71,7 @@ class Digest(Outgoing):
 
 
 class Notification(Outgoing):
-    """A notification of one recipient about one event, through one channel. A constraint prevents a second one."""
+    """A notification of one recipient about one event, through one channel."""
 
     event = models.ForeignKey(JobEvent, on_delete=models.CASCADE, related_name="notifications")
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
@@ -123,7 +124,7 @@ class OutboxPosition(models.Model):
 
 
 class Preferences(models.Model):
-    """The preferences of a person. Missing choices have the defaults of the role, see ``preferences.py``."""
+    """The preferences of a person. For missing choices, ``preferences.py`` has the defaults of each role."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"

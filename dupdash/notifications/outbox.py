@@ -22,7 +22,7 @@ BATCH_SIZE = 200
 
 
 def collect() -> None:
-    """Create the missing notifications of all recent events."""
+    """Create the missing notifications of all events that are younger than AGE_LONGEST and of no batch."""
     now = timezone.now()
     position = OutboxPosition.current()
     # Queried before the events are read: an event that arrives in between is younger.

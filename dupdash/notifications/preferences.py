@@ -11,7 +11,8 @@ from dupdash.accounts import access
 from dupdash.notifications.models import Preferences
 from dupdash.notifications.topics import OTHERS, OWN, Topic, When
 
-# A requester waits for their copy. A receipt repeats what the page has just shown, so it is off by default.
+# A requester waits for their copy. A confirmation of the request repeats what the page has just shown, so
+# it is off by default.
 _OWN: dict[Topic, When] = {**dict.fromkeys(OWN, When.NOW), Topic.REQUESTED: When.NEVER}
 # Administrators who copy hundreds of courses want to know of problems only.
 _PROBLEMS: dict[Topic, When] = {Topic.FAILED: When.NOW, Topic.UNRESOLVED: When.NOW}
@@ -37,7 +38,7 @@ def own_topics(user: User) -> dict[Topic, When]:
 def others_topics(user: User) -> dict[Topic, When]:
     """Return when this person is notified about copies of others, for each topic.
 
-    The result is empty if they may not see those copies.
+    The result is empty if this person may not see those copies.
     """
     if not access.sees_all_jobs(user):
         return {}
@@ -46,7 +47,7 @@ def others_topics(user: User) -> dict[Topic, When]:
 
 
 def wants_figures(user: User) -> bool:
-    """Return whether this person gets the daily figures."""
+    """Return whether this person gets the daily figures. People who may not see all jobs never do."""
     if not access.sees_all_jobs(user):
         return False
     chosen = preferences_of(user).figures
@@ -54,7 +55,7 @@ def wants_figures(user: User) -> bool:
 
 
 def chosen_zone(user: User) -> ZoneInfo | None:
-    """Return the time zone that a person has chosen; None if they use their browser's."""
+    """Return the time zone that a person has chosen; None if they chose none, or one that this host does not know."""
     name = preferences_of(user).time_zone
     try:
         return ZoneInfo(name) if name else None
@@ -64,7 +65,7 @@ def chosen_zone(user: User) -> ZoneInfo | None:
 
 
 def zone_of(user: User) -> tzinfo:
-    """Return the time zone for emails to a person: the one that they chose, or TIME_ZONE."""
+    """Return the time zone for emails to a person: the one that they chose, or the setting TIME_ZONE."""
     return chosen_zone(user) or timezone.get_default_timezone()
 
 

@@ -17,7 +17,7 @@ CHANNELS = {When.NOW: Channel.MAIL, When.DAILY: Channel.DAILY}
 
 
 class RecipientCache:
-    """Possible recipients, read from the database once for many events."""
+    """Finds the recipients of many events, and reads each possible recipient from the database only once."""
 
     def __init__(self) -> None:
         self._watchers: list[User] | None = None
@@ -36,7 +36,7 @@ class RecipientCache:
         requester = self._requester(event.job.requester_id)
         if requester:
             for topic in topics:
-                # People are not notified of their own actions, except by a receipt.
+                # People are not notified of their own actions, except by a confirmation of their requests.
                 if topic in own_topics(requester) and (topic == Topic.REQUESTED or event.actor_id != requester.pk):
                     yield requester, topic
         for person in self._all_watchers():

@@ -1,4 +1,4 @@
-"""Makes untrusted text safe for emails: names of courses and people, and typed reasons."""
+"""Makes untrusted text safe for emails: names of courses and people, and what people or Moodle wrote."""
 
 import unicodedata
 
@@ -15,7 +15,10 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\
 
 
 def one_line(text: str, longest: int = 0) -> str:
-    """Return the text on one line, without control characters, cut to ``longest`` characters if given."""
+    """Return the text on one line, without control characters and direction marks.
+
+    It is cut to ``longest`` characters; 0 means no limit.
+    """
     harmless = "".join(" " if _is_control(character) else character for character in text)
     line = " ".join(harmless.split())
     return str(truncatechars(line, longest)) if longest else line

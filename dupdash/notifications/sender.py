@@ -1,4 +1,4 @@
-"""Sends due emails: claim the row, send outside of any transaction, mark the row; retry later, up to a limit."""
+"""Sends due emails: claims a row, sends the email outside of any transaction, and stores the result; retries later."""
 
 import contextlib
 import logging
@@ -44,7 +44,7 @@ Item = Notification | Digest
 
 
 def deliver() -> None:
-    """Send due emails for at most RUN_LONGEST seconds."""
+    """Send due emails. Starts no further one after RUN_LONGEST seconds, or if the mail server is unreachable."""
     give_up_old()
     now = timezone.now()
     position = OutboxPosition.current()
@@ -72,7 +72,7 @@ def deliver() -> None:
 def give_up_old() -> None:
     """Give up unsent emails and digests that are older than AGE_LONGEST. Administrators see how many were given up.
 
-    Messages of this age for pages are skipped.
+    Toasts of this age are no longer shown.
     """
     limit = timezone.now() - AGE_LONGEST
     old = Notification.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)
@@ -120,9 +120,9 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> None:
 
 
 def _claim(item: Item) -> bool:
-    """Claim the message by moving ``due_at``. Returns False if it must not be sent now.
+    """Claim the message by moving ``due_at``.
 
-    Another worker has claimed it then, or it had all its attempts and is given up.
+    Returns False if another worker has claimed it, or if it already had all attempts; it is then given up.
     """
     same = type(item).objects.filter(pk=item.pk, delivery=Delivery.WAITING, due_at=item.due_at)
     if not same.update(due_at=timezone.now() + CLAIM, attempts=F("attempts") + 1):
@@ -140,7 +140,7 @@ def _compose(item: Item) -> EmailMessage | None:
 
 
 def _mark(item: Item, delivery: Delivery) -> None:
-    """Store the result. Waits for the database, because an email without a stored result is sent again."""
+    """Store the result of an item. Waits for the database, because an email without a stored result is sent again."""
 
     def write() -> None:
         done = {"delivery": delivery, "sent_at": timezone.now() if delivery == Delivery.SENT else None}
@@ -164,14 +164,14 @@ def _retry_later(item: Item, error: Exception) -> None:
 
 
 def _give_up(item: Item, message: str) -> None:
-    logger.error("%s is given up after %d attempts: %s", item, item.attempts, message)
+    logger.error("%s is given up after attempt %d: %s", item, item.attempts, message)
     type(item).objects.filter(pk=item.pk).update(delivery=Delivery.GIVEN_UP, last_error=message)
     if isinstance(item, Digest):
         item.notifications.update(delivery=Delivery.GIVEN_UP, last_error=message)
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Return whether the server permanently (5xx) refused the address."""
+    """Return whether the mail server permanently (5xx) refused the email address."""
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
     return all(500 <= answer[0] < 600 for answer in error.recipients.values())

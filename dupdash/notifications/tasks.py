@@ -1,7 +1,4 @@
-"""The part of the housekeeping that creates and sends notifications.
-
-If two workers run it at the same time, only one of them sends. If a run is late or lost, the next one sends more.
-"""
+"""The part of the housekeeping that sends notifications. A run that is late, lost or doubled does no harm."""
 
 import logging
 from datetime import timedelta
@@ -20,7 +17,7 @@ KEPT_FOR = timedelta(days=30)
 
 
 def send_due() -> None:
-    """Create notifications and digests and send what is due. A slow mail server occupies one worker only."""
+    """Create notifications and digests, and send due emails. One worker at a time does this, others return at once."""
     with database_lock.try_lock(database_lock.MAIL) as acquired:
         if acquired:
             outbox.collect()

@@ -46,7 +46,8 @@ class Toast:
 def toast_for(user: User) -> Toast | None:
     """Return one toast for the unread notifications of a person, at most BATCH_SIZE; None if none still applies.
 
-    The notifications then count as read. If two pages poll at the same moment, each notification is shown once.
+    The notifications then count as read. If there are none, this takes one query. If two pages poll at the same moment,
+    only one of them shows each notification.
     """
     waiting = Notification.objects.filter(recipient=user, channel=Channel.PAGE, delivery=Delivery.WAITING)
     rows = list(waiting.select_related("event__job").order_by("pk")[:BATCH_SIZE])
@@ -67,7 +68,7 @@ def toast_for(user: User) -> Toast | None:
 
 
 def _still_applies(row: Notification) -> bool:
-    """Return False if the request no longer needs approval or the job is no longer unresolved, otherwise True."""
+    """Return False if the request to approve was decided, or the unresolved job was settled, in the meantime."""
     state = row.event.job.state
     match row.topic:
         case Topic.APPROVAL:

@@ -52,7 +52,7 @@ NOTIFIABLE = (
 
 
 def topics_of(event: JobEvent) -> tuple[Topic, ...]:
-    """Return the topics of an event; () if nobody is notified of such events.
+    """Return the topics of an event; () if it is not notified.
 
     A request that needs approval has two topics: "requested" for its requester, "approval" for administrators.
     """

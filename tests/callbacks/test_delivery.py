@@ -219,11 +219,11 @@ def test_host_without_answer_is_tried_again(token: ApiToken, settings: Any) -> N
     callback.refresh_from_db()
     assert (callback.delivery, callback.last_result) == (
         Delivery.WAITING,
-        "No connection to the host could be made.",
+        "The connection to the host failed or broke off.",
     )
 
 
-def test_call_to_a_host_that_sends_single_bytes_times_out(
+def test_callback_to_a_host_that_sends_single_bytes_times_out(
     token: ApiToken, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WEBHOOK_ALLOWED_HOSTS = ["localhost"]

@@ -1,4 +1,4 @@
-"""Tests the asynchronous driver on a site that has only the two proposed services, start and get_status."""
+"""Tests the asynchronous driver on a site that has only the two proposed functions, start and get_status."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ WIRE = Path(__file__).parent.parent / "wire"
 
 
 class ProposedSite(Moodle):
-    """A sandbox with both proposed services."""
+    """A sandbox with both proposed functions."""
 
     def report_once(self, function: str, report: dict[str, Any]) -> None:
         """Answer the next call of a function with this report."""
@@ -167,7 +167,7 @@ def test_outage_before_sending_starts_nothing(site: ProposedSite, monkeypatch: p
 
 
 def test_hidden_copy_is_made_by_the_synchronous_driver(site: ProposedSite) -> None:
-    """A hidden copy is made by the synchronous driver, because the proposed service has no parameter for visibility."""
+    """The synchronous driver makes hidden copies, because the proposed functions have no parameter for visibility."""
     job = run_worker(submit(shortname="N-1", visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not site.course("N-1").visible

@@ -59,7 +59,7 @@ class Behind:
 
 @pytest.fixture
 def site(settings: Any) -> Iterator[Moodle]:
-    """A stock Moodle, which does not have the proposed services."""
+    """A stock Moodle, which does not have the proposed functions."""
     # Two programs are involved, but only one request may reach Moodle.
     with serving(settings, Moodle(speed=20)) as site:
         yield site

@@ -76,14 +76,14 @@ def test_digest_summarizes_the_day_for_administrators(administrator: User, facul
         "  1 complete",
         "  1 failed",
         "FAILED: 1",
-        "UNRESOLVED: 1",
+        "UNRESOLVED: 1 - please check in Moodle whether the copy was made",
         "WAITING FOR APPROVAL: 1",
     ):
         assert line in summary.body, summary.body
     assert "Copy called BAD (BAD), requested by Fay Faculty" in summary.body
     assert "dupdash’s Moodle account may not copy this course" in summary.body
     assert "YOUR NOTIFICATIONS" not in summary.body
-    assert "From 1 Mar, 07:00 to 2 Mar, 07:00 UTC" in summary.body
+    assert "Copies from 1 Mar, 07:00 to 2 Mar, 07:00 UTC" in summary.body
 
 
 def test_digest_is_sent_once_a_day(administrator: User, clock: Clock) -> None:

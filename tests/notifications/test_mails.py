@@ -135,7 +135,7 @@ def test_mail_about_a_cancelled_and_deleted_copy_does_not_contradict_itself(
 
 @pytest.mark.parametrize(
     ("cancelled", "said"),
-    [(False, "the job page shows it."), (True, "dupdash deletes it, because it was cancelled.")],
+    [(False, "that page shows it."), (True, "dupdash deletes it, because it was cancelled.")],
 )
 def test_mail_about_an_unresolved_copy_says_what_happens_if_it_appears(
     faculty: User, sent_mail: Any, cancelled: bool, said: str
@@ -143,15 +143,6 @@ def test_mail_about_an_unresolved_copy_says_what_happens_if_it_appears(
     lose(a_job(requester=faculty, cancel_requested_at=timezone.now() if cancelled else None))
     (message,) = [sent for sent in sweep() if faculty.email in sent.to]
     assert f"If the copy appears later, {said}" in message.body
-
-
-def test_receipt_names_another_person_who_requested_the_copy(
-    administrator: User, faculty: User, sent_mail: Any
-) -> None:
-    choose(faculty, **own(Topic.REQUESTED, When.NOW))
-    a_job(requester=faculty).events.filter(from_state="").update(actor=administrator)
-    (message,) = [sent for sent in sweep() if faculty.email in sent.to]
-    assert " requested a copy for you: “" in message.body
 
 
 def test_names_are_one_line_and_foreign_text_is_marked() -> None:

@@ -30,14 +30,27 @@ def test_approval_request_goes_to_all_administrators(
     assert "> Please\n> Approved by: the dean" in mails[0].body
 
 
-def test_receipt_goes_to_those_who_chose_it(administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_confirmation_goes_to_those_who_chose_it(administrator: User, faculty: User, sent_mail: Any) -> None:
     choose(faculty, **own(Topic.REQUESTED, When.NOW))
     a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
     mails = sweep()
     assert sorted(to(mails)) == [administrator.email, faculty.email]
-    receipt = next(message for message in mails if message.to == [faculty.email])
-    assert receipt.subject == "[dupdash] Requested: BIO-27"
-    assert "A course administrator must approve it first." in receipt.body
+    confirmation = next(message for message in mails if message.to == [faculty.email])
+    assert confirmation.subject == "[dupdash] Requested: BIO-27"
+    assert "A course administrator must approve it first." in confirmation.body
+
+
+def test_confirmation_names_the_person_who_retried_the_copy(
+    administrator: User, faculty: User, sent_mail: Any, moodle: Moodle, client_of: Any
+) -> None:
+    choose(faculty, **own(Topic.REQUESTED, When.NOW))
+    job = submit(actor=faculty, shortname="BIO-27")
+    jobs.cancel(job, actor=faculty)
+    sweep()
+    job.refresh_from_db()
+    new = jobs.retry(job, actor=administrator, client=client_of)
+    body = next(message for message in sweep() if str(new.pk) in message.body).body
+    assert "Ada Admin requested your copy again: " in body
 
 
 def test_approval_is_reported_to_the_requester_only(administrator: User, faculty: User, sent_mail: Any) -> None:

@@ -110,7 +110,7 @@ def start_params(moodle: Caller, **changes: Any) -> dict[str, Any]:
 
 
 def start(moodle: Caller, **changes: Any) -> str:
-    """Start a duplication with the proposed service. Returns its id."""
+    """Start a duplication with the proposed functions. Returns its id."""
     answer = moodle.call(START, **start_params(moodle, **changes))
     assert list(answer) == ["duplicateid"], answer
     return str(answer["duplicateid"])

@@ -64,7 +64,7 @@ def test_preview_warns_of_unsupported_options(as_administrator: Client, sandbox:
     assert reason not in _shown(as_administrator, users="1", enrolments="1")
     MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "asynchronous"})
     assert reason not in _shown(as_administrator, users="1", enrolments=None, visible="on")
-    # The proposed service can only make visible copies. A hidden copy is made as on a stock Moodle.
+    # The proposed functions can only make visible copies. A hidden copy is made as on a stock Moodle.
     assert reason in _shown(as_administrator, users="1", enrolments=None, visible=None)
 
 

@@ -1,6 +1,6 @@
 """Interprets the status that a site reports for a copy that it makes in the background.
 
-A site with only the two proposed services (MDL-64916) reports a status and nothing more, so dupdash also looks up the
+A site with only the two proposed functions reports a status and nothing more, so dupdash also looks up the
 course. The Moodle plugin, and another dupdash, also return a result. A result names the course, and so proves it, or
 gives the reason for the failure.
 """

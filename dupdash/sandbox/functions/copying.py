@@ -73,7 +73,8 @@ def _checked(
 ) -> tuple[Course, CopyRequest]:
     """Check a request, in Moodle's order: course, category, access, options, permission to create, preconditions.
 
-    The proposed service applies the documented defaults, and sets ``enrolments`` in the restore, not in the backup.
+    ``proposed``: whether a proposed function was called. They apply the documented defaults, and set ``enrolments`` in
+    the restore, not in the backup.
     """
     state, params = call.moodle.state, call.params
     source = state.course(courseid)

@@ -1,4 +1,4 @@
-"""Tests the asynchronous driver with the proposed services: one call starts a copy, and housekeeping follows it."""
+"""Tests the asynchronous driver with the proposed functions: one call starts a copy, and housekeeping follows it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -161,7 +161,7 @@ def test_lower_reported_progress_is_ignored(moodle: Moodle, clock: Clock) -> Non
 
 
 def test_hidden_copy_uses_the_synchronous_driver(moodle: Moodle) -> None:
-    """A hidden copy uses the synchronous driver, because the proposed service has no parameter for visibility."""
+    """A hidden copy uses the synchronous driver, because the proposed functions have no parameter for visibility."""
     job = run_worker(submit(visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert moodle.course("NEW-1").visible == 0

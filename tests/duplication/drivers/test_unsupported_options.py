@@ -64,7 +64,7 @@ def test_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle) 
         ("", "auto", True, "synchronous"),
         ("synchronous", "auto", True, "synchronous"),
         ("asynchronous", "auto", True, "asynchronous"),
-        # The proposed service can only make visible copies.
+        # The proposed functions can only make visible copies.
         ("asynchronous", "auto", False, "synchronous"),
         ("asynchronous", "synchronous", True, "synchronous"),
         ("", "asynchronous", True, "asynchronous"),
