@@ -60,14 +60,14 @@ def ask_site(client: MoodleClient) -> SiteInfo:
 def read_site(client: MoodleClient) -> SiteInfo:
     """Read the site info, store what dupdash needs of it, and return it.
 
-    Its functions include those of the server that ASYNC_URL names. Raises MoodleError; this is a ConfigurationFault if
-    the token may not call a function that dupdash needs.
+    Its functions include those of the server that ASYNC_URL names, unless Moodle cannot return its own. Raises
+    MoodleError; this is a ConfigurationFault if the token may not call a function that dupdash needs.
     """
     site = ask_site(client)
-    if settings.ASYNC_URL:
+    if settings.ASYNC_URL and site.functions is not None:
         with open_async_client() as service:
             offered = ask_site(service).functions or frozenset()
-        site = replace(site, functions=(site.functions or frozenset()) | (offered & set(SERVICES[PLUGIN])))
+        site = replace(site, functions=site.functions | (offered & set(SERVICES[PLUGIN])))
     if missing := missing_functions(site):
         raise ConfigurationFault(
             f"dupdash’s token may not call {', '.join(missing)}.",

@@ -6,6 +6,8 @@ import pytest
 
 from dupdash.duplication import tasks
 from dupdash.duplication.models import MoodleHealth
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.moodle_health import read_site
 from dupdash.duplication.states import State
 from tests.duplication.support import Clock, Moodle, check_until_ended, reason, run_worker, submit, timeline_of
 
@@ -55,6 +57,17 @@ def test_site_that_cannot_describe_itself_is_used(moodle: Moodle) -> None:
     assert run_worker(submit()).state == State.SUCCEEDED
     health = MoodleHealth.current()
     assert (health.paused_at, health.driver, health.may_delete) == (None, "synchronous", True)
+
+
+def test_site_that_cannot_describe_itself_is_used_beside_another_server(moodle: Moodle, settings: Any) -> None:
+    settings.ASYNC_URL, settings.ASYNC_TOKEN = moodle.url, moodle.token
+    with open_client() as client:
+        read_site(client)
+        name = MoodleHealth.current().site_name
+        moodle.faults.set("invalid_response", function="core_webservice_get_site_info")
+        read_site(client)
+    assert name
+    assert MoodleHealth.current().site_name == name
 
 
 @pytest.mark.parametrize("function", ["core_webservice_get_site_info", "core_course_get_categories"])
