@@ -108,13 +108,17 @@ def _rounded(number: float) -> float:
 
 
 def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return how many jobs are dispatched before each queued job of dupdash, keyed by job id.
+    """Return how many jobs are dispatched before each queued job, at most AHEAD_MOST, keyed by job id.
 
-    If none of ``jobs`` is queued, no query is made and the result is empty. It has the next AHEAD_MOST jobs at most.
+    A job that is not dispatched yet, for example because it starts later, has no entry, unless AHEAD_MOST others come
+    before it. If none of ``jobs`` is queued, no query is made.
     """
-    if not any(job.state == State.QUEUED for job in jobs):
+    queued = [job.pk for job in jobs if job.state == State.QUEUED]
+    if not queued:
         return {}
-    return {job_id: place for place, job_id in enumerate(lanes.upcoming(AHEAD_MOST))}
+    next_jobs = lanes.upcoming(AHEAD_MOST)
+    later = dict.fromkeys(queued, AHEAD_MOST) if len(next_jobs) == AHEAD_MOST else {}
+    return later | {job_id: place for place, job_id in enumerate(next_jobs)}
 
 
 def _changed_at(job: DuplicationJob) -> datetime:

@@ -166,6 +166,18 @@ def test_unknown_ids_and_those_of_others_are_warnings(program: Caller, faculty: 
     assert all(set(warning) == {"item", "itemid", "warningcode", "message"} for warning in answer["warnings"])
 
 
+def test_job_far_behind_has_the_greatest_number_of_jobs_ahead(
+    program: Caller, faculty: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dupdash.gateway.status.AHEAD_MOST", 2)
+    began = timezone.now() - timedelta(hours=1)
+    waiting = [
+        own(State.QUEUED, faculty, f"N{number}", queued_at=began + timedelta(minutes=number)) for number in range(4)
+    ]
+    statuses = program(STATUSES, duplicateids=[job.pk for job in waiting])["statuses"]
+    assert [one["ahead"] for one in statuses] == [0, 1, 2, 2]
+
+
 def test_statuses_have_times_and_the_number_of_jobs_ahead(program: Caller, faculty: User, colleague: User) -> None:
     now = timezone.now().replace(microsecond=0)
     minutes = [now - timedelta(minutes=minute) for minute in (5, 4, 3)]
