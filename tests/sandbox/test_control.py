@@ -138,6 +138,8 @@ def test_only_a_copy_that_stalls_is_listed_as_stalled(moodle: Caller) -> None:
     assert [copy["stalled"] for copy in get(moodle)["copies"]] == [False, False]
     moodle.control(release=True)
     await_until(lambda: [copy["stalled"] for copy in get(moodle)["copies"]] == [True], "one to stall, one to end")
+    # A copy that has ended is not listed any more, but its answer may still be on the way.
+    await_until(lambda: stalling.done() or held.done(), "one answer")
     moodle.sandbox.stop()
     assert sorted(copying.exception(20) is None for copying in (stalling, held)) == [False, True]
 
