@@ -89,7 +89,7 @@ def test_preview_says_when_the_copy_starts(as_administrator: Client, sandbox: Sa
     DuplicationJob.objects.filter(pk=running.pk).update(source_id=1000)
     a_job(shortname="WAITS")
     a_job(shortname="SCHEDULED", not_before=timezone.now() + timedelta(days=1))
-    assert "After 1 copy that is queued before it." in _shown(as_administrator)
+    assert "After 1 other copy in the queue." in _shown(as_administrator)
     MoodleHealth.objects.update_or_create(id=1, defaults={"paused_at": timezone.now()})
     assert "resumes automatically when dupdash can use Moodle again." in _shown(as_administrator)
 

@@ -66,6 +66,24 @@ def next_job(now: datetime, blocked_sources: Iterable[int]) -> DuplicationJob | 
     return None
 
 
+def ahead_of_new_request() -> int:
+    """Return how many waiting jobs will be dispatched before a single request that is queued now."""
+    in_order = lanes(timezone.now())
+    waiting = {lane.key: lane.waiting().count() for lane in in_order}
+    single = next(lane for lane in in_order if lane.key == SINGLE)
+    ahead = waiting[SINGLE]
+    # The turns that each other lane of this priority gets before the new request: one more if its next turn is earlier.
+    turns = waiting[SINGLE] + 1
+    for lane in in_order:
+        if lane == single:
+            turns = waiting[SINGLE]
+        elif lane.priority > single.priority:
+            ahead += waiting[lane.key]
+        elif lane.priority == single.priority:
+            ahead += min(waiting[lane.key], turns)
+    return ahead
+
+
 def upcoming(most: int) -> list[str]:
     """Return the ids of the next jobs, at most ``most``, in the order in which they will probably be dispatched."""
     return list(islice(_merge(lanes(timezone.now()), most), most))

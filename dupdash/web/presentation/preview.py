@@ -15,7 +15,7 @@ from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
-from dupdash.duplication.queue import worker_status
+from dupdash.duplication.queue import lanes, worker_status
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.moodle.client import MoodleClient
@@ -159,10 +159,10 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: User) -> tuple[TakenName, ...]:
-    """Return the last of these taken short names, at most TAKEN_MOST, each with the job that has the name.
+    """Return the last TAKEN_MOST of ``shortnames``, which are all taken, each with the job that has the name.
 
-    The job reserves the name or has made the course. If there is no such job, or if this person may not see it, the
-    fields of the job are empty.
+    The job reserves the name, or has made the course with this name. If there is no such job, or if this person may not
+    see it, the fields of the job are empty.
     """
     found = []
     for shortname in list(shortnames)[-TAKEN_MOST:]:
@@ -218,16 +218,16 @@ def when_it_starts(source_id: int, user: User, health: MoodleHealth) -> str:
             "Later: dupdash cannot start copies at the moment, because no worker is running. The course administrators "
             "can see this. You can request the copy now."
         )
-    waiting = DuplicationJob.objects.due().count()
     if access.needs_approval(user):
+        waiting = DuplicationJob.objects.due().count()
         asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
         others = f" {_counted(asked, 'other request waits', 'other requests wait')} for approval." if asked else ""
         queue = f" {_counted(waiting, 'copy is', 'copies are')} queued." if waiting else ""
         return f"When a course administrator has approved it. {decided_within()}".rstrip() + others + queue
     if DuplicationJob.objects.blocking_source().filter(source_id=source_id).exists():
         return "After the copy of this course that is being made now."
-    if waiting:
-        return f"After {_counted(waiting, 'copy that is', 'copies that are')} queued before it."
+    if ahead := lanes.ahead_of_new_request() + DuplicationJob.objects.dispatched().count():
+        return f"After {_counted(ahead, 'other copy', 'other copies')} in the queue."
     if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
         return "As soon as another copy is finished. Yours is next."
     return "Immediately."

@@ -143,6 +143,20 @@ def test_upcoming_jobs_are_in_the_order_of_dispatch() -> None:
     assert [names[job_id] for job_id in ids] == next_names(9)
 
 
+@pytest.mark.parametrize("dispatched", range(4))
+def test_number_of_jobs_ahead_of_a_new_request_is_where_it_is_dispatched(dispatched: int) -> None:
+    a_batch(2, "URGENT", priority=1)
+    a_batch(9, "LONG")
+    a_batch(1, "SHORT")
+    a_batch(5, "LOW", priority=-1)
+    a_batch(5, "PAUSED", paused_at=timezone.now())
+    singles(3)
+    next_names(dispatched)
+    ahead = lanes.ahead_of_new_request()
+    a_job(shortname="NEW", source_id=1000)
+    assert next_names(30).index("NEW") == ahead
+
+
 def test_waiting_job_says_that_its_batch_is_paused_or_outside_its_window(settings: Settings) -> None:
     settings.MOODLE_CONCURRENCY = 1
     batch = a_batch(1, paused_at=timezone.now())
