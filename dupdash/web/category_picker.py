@@ -57,7 +57,10 @@ class Match:
 
 @dataclass(frozen=True)
 class CategoryChoices:
-    """The tree, or the matches of a filter. ``chosen``: the chosen category, if it is not among the matches."""
+    """The tree, or the matches of a filter.
+
+    ``chosen``: the chosen category, if it is not among the matches. ``trouble``: why there are no categories, or "".
+    """
 
     nodes: Sequence[Node] = ()
     more: int = 0
@@ -66,10 +69,11 @@ class CategoryChoices:
     more_matches: int = 0
     selected: int | None = None
     chosen: Match | None = None
+    trouble: str = ""
 
     @property
     def known(self) -> bool:
-        """Whether the categories are known, so that the form can offer them or their filter."""
+        """Whether the categories were loaded, so that the form shows them and the filter."""
         return bool(self.nodes or self.query)
 
 

@@ -190,4 +190,8 @@ def test_filter_marks_hidden_categories(as_administrator: Client, sandbox: Sandb
 
 def test_filter_reports_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
-    assert "The categories could not be loaded from Moodle." in text(as_administrator.get(CHOICES))
+    page = text(as_administrator.get(CHOICES, {"category_query": "chemistry", "category": BIOLOGY_2027}))
+    assert "The categories could not be loaded from Moodle." in page
+    # The filter replaces this element, and the chosen category is sent with the form.
+    assert 'id="category-choices"' in page
+    assert f'name="category" value="{BIOLOGY_2027}"' in page

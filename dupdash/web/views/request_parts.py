@@ -26,6 +26,8 @@ from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
 from dupdash.web.stored_moodle_health import health_of
 
+NO_CATEGORIES = "The categories could not be loaded from Moodle. Try again in a moment."
+
 
 @part_of("jobs:request")
 @require_safe
@@ -51,19 +53,22 @@ def category_choices(request: PersonRequest) -> HttpResponse:
     """
     selected = as_id(request.GET.get("category", ""))
     under = as_id(request.GET.get("under", ""))
+    query = request.GET.get("category_query", "")
+    context = {"suggested_category": request.GET.get("suggested_category", "")}
     try:
         with open_client() as client:
             all_categories = category_picker.categories(client)
     except MoodleError:
-        return _checked(request, "warning", "The categories could not be loaded from Moodle.")
+        if under is not None:
+            return _checked(request, "warning", NO_CATEGORIES)
+        choices = CategoryChoices(query=query, selected=selected, trouble=NO_CATEGORIES)
+        return partial(request, "jobs/_category_choices.html", {**context, "categories": choices})
     if under is not None:
         nodes, more = category_picker.children_of(under, all_categories, request.user)
-        context = {"nodes": nodes, "more": more, "name": "category", "selected": selected}
-        return partial(request, "components/_tree.html", context)
-    query = request.GET.get("category_query", "")
+        branch = {"nodes": nodes, "more": more, "name": "category", "selected": selected}
+        return partial(request, "components/_tree.html", branch)
     choices = category_picker.category_choices(all_categories, request.user, query=query, selected=selected)
-    context = {"categories": choices, "suggested_category": request.GET.get("suggested_category", "")}
-    return partial(request, "jobs/_category_choices.html", context)
+    return partial(request, "jobs/_category_choices.html", {**context, "categories": choices})
 
 
 @part_of("jobs:request")
