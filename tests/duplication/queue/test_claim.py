@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from dupdash.duplication import course_decisions, jobs, tasks
@@ -204,8 +204,10 @@ def test_late_answer_does_not_change_an_ended_job(moodle: Moodle, settings: Any,
     with moodle.held_at("content"), working_on(job):
         moodle.wait_for_step("content")
         expire_lease_and_recover(job)
-        DuplicationJob.objects.filter(pk=job.pk).update(state=State.UNRESOLVED)
-        JobEvent.objects.create(job=job, kind="x", from_state="checking", to_state="unresolved", reason="A test.")
+        # At once, because the worker may record an event between the two.
+        with transaction.atomic():
+            DuplicationJob.objects.filter(pk=job.pk).update(state=State.UNRESOLVED)
+            JobEvent.objects.create(job=job, kind="x", from_state="checking", to_state="unresolved", reason="A test.")
         job.refresh_from_db()
         with open_client() as client:
             course_decisions.settle(job, course_id=None, reason="I looked.", actor=None, client=client)
@@ -263,7 +265,7 @@ def test_late_refusal_fails_a_checked_job(moodle: Moodle, settings: Any, code: s
     moodle.answer_with(COPY, refusal(code), after=take_back_before_the_answer(job, moodle, noticed=noticed))
     run_worker(job)
     assert (job.state, job.failure_code, job.checks) == (State.FAILED, code, 0)
-    assert reason(job, "failed").startswith("Moodle's answer arrived late: nothing was started. ")
+    assert reason(job, "failed").startswith("Moodle's answer arrived late. It says that nothing was started: ")
     assert ("You can try again." in reason(job, "failed")) == (code == "storedfilenotcreated")
 
 
