@@ -61,7 +61,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT
 MIDDLEWARE = [
     # First, so that every log line of a request names it.
     "dupdash.telemetry.log_context.request_id_middleware",
-    "dupdash.operations.views.probe_middleware",
+    "dupdash.operations.views.health_check_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dupdash.accounts.audit.AuditMiddleware",

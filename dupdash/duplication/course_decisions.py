@@ -69,7 +69,10 @@ def settle(
         raise CannotDo("Enter how you know this result. Your text appears in the activity of the job.")
     if course_id is None:
         if (answered := evidence_of(job).answered) is not None:
-            raise CannotDo(f"Moodle’s answer says that course {answered} is the copy. Check that course in Moodle.")
+            raise CannotDo(
+                f"“No copy was made” cannot be recorded: Moodle’s answer says that course {answered} is the copy. "
+                "Check that course in Moodle, then choose it."
+            )
         if found := _courses_that_match(job, client):
             raise CannotDo(f"Course {found[0].id} in Moodle has the requested names. Choose that course.")
         move_for_person(

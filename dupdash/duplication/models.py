@@ -406,7 +406,10 @@ class DuplicationJob(models.Model):
 
     @property
     def candidates(self) -> list[dict[str, Any]]:
-        """The other courses that may be the copy, as the last lookups showed them: the fields of ``TrackedCourse``."""
+        """The courses in the evidence, except ``course_id``, as the last lookups showed them.
+
+        Each is a dictionary with the fields of ``TrackedCourse``.
+        """
         return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
 
     def approval_event(self) -> "JobEvent | None":

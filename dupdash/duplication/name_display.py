@@ -23,7 +23,7 @@ def in_one_language(name: object) -> str:
 
 
 def isolate(name: object) -> str:
-    """Return the name in one language, between isolating characters if a part of it is written from right to left.
+    """Return the name as ``in_one_language`` does, between isolating characters if a part is written right to left.
 
     Direction controls within the name are removed, because they could end the isolation.
     """

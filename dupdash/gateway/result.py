@@ -52,8 +52,9 @@ def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
 def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
     """Return the code and message of a job with status 900, which ended without success or is unresolved.
 
-    Both are None for other jobs. A job that did not fail has its state as code, and the reason for this state as
-    message. ``in_full``: with Moodle's own message, which can name courses that the caller must not see.
+    Both are None for other jobs. A refused, cancelled or unresolved job without an error code has its state as code,
+    and the reason for this state as message. ``in_full``: with Moodle's own message, which can name courses that the
+    caller must not see.
     """
     if STATUS[State(job.state)] != FINISHED_ERR:
         return None, None

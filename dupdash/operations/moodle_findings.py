@@ -105,7 +105,8 @@ def _capabilities(client: MoodleClient, *, plugin: bool) -> Iterator[Finding]:
             by_loss.setdefault(capability.loss, []).append(capability.name)
     for loss, names in by_loss.items():
         kind = "capability" if len(names) == 1 else "capabilities"
-        yield Finding(Level.WARNING, "Capabilities", f"Without the {kind} {', '.join(names)} {loss}.")
+        text = f"The account lacks the {kind} {', '.join(names)}: {loss}."
+        yield Finding(Level.WARNING, "Capabilities", text, ADD_CAPABILITIES)
 
 
 def _with_cause(error: MoodleError) -> str:

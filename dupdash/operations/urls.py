@@ -1,4 +1,4 @@
-"""The URL for Prometheus. ``views.probe_middleware`` answers the URLs of health probes."""
+"""The URL for Prometheus. ``views.health_check_middleware`` answers the health checks."""
 
 from django.urls import path
 

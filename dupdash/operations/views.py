@@ -47,15 +47,17 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=200 if ready else 503)
 
 
-PROBES = {"/healthz": healthz, "/readyz": readyz}
+HEALTH_CHECKS = {"/healthz": healthz, "/readyz": readyz}
 
 
-def probe_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer probes before Django checks the host name, because load balancers and containers probe by IP address."""
+def health_check_middleware(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer health checks before Django checks the host name, because load balancers send them to an IP address."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        probe = PROBES.get(request.path)
-        return probe(request) if probe else get_response(request)
+        answer = HEALTH_CHECKS.get(request.path)
+        return answer(request) if answer else get_response(request)
 
     return middleware
 

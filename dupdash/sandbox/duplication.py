@@ -188,7 +188,7 @@ class Copy(threading.Thread):
             self._change(fullname=fullname, shortname=shortname, visible=1, **self._columns_of_source())
 
     def _columns_of_source(self) -> dict[str, Any]:
-        """Return the columns that the restore takes over from the source with the temporary names (measured)."""
+        """Return the columns that the restore copies from the source when it sets the temporary names (measured)."""
         return {
             "summary": self.source.summary,
             "format": self.source.format,

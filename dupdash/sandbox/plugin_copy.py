@@ -1,6 +1,6 @@
 """Simulates how the Moodle plugin of this project makes one copy.
 
-The copy is hidden and has its final names until it is complete. A failed or cancelled copy is removed.
+The copy is hidden and has its final names until it is complete. A failed or cancelled copy is deleted.
 """
 
 import threading
@@ -20,7 +20,7 @@ class Cancelled(SimulatedError):
 
 
 class PluginCopy(Copy):
-    """A copy that has its final names from the start, is hidden until it is complete, and is removed if it fails."""
+    """A copy that has its final names from the start, is hidden until it is complete, and is deleted if it fails."""
 
     # The file of each backup has a unique name.
     file_is_shared = False

@@ -132,8 +132,8 @@ class State:
     def copied_sections(self, sections: tuple[Section, ...], activities: bool, later: int = 0) -> tuple[Section, ...]:
         """Return copies of the sections, with new ids, and with dates that are ``later`` seconds later.
 
-        ``activities``: whether to copy the activities, too. Subsections belong to activities, and swap their numbers in
-        a copy (measured).
+        ``activities``: whether to copy the activities, too. Subsections are copied only together with the activities.
+        They get their numbers in reverse order, because in one measured copy two subsections had exchanged theirs.
         """
         ordinary = [section for section in sections if not section.component]
         subsections = [section for section in sections if section.component] if activities else []

@@ -14,9 +14,9 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone, preferences_of
-from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.stored_moodle_health import health_of
+from dupdash.web.url_permissions import PERMISSIONS
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.web import kept_form
 from dupdash.web.no_role_page import no_role_page
-from dupdash.web.permissions import PERMISSIONS, Permission
 from dupdash.web.responses import PersonRequest, no_content, see_other
+from dupdash.web.url_permissions import PERMISSIONS, Permission
 
 P = ParamSpec("P")
 

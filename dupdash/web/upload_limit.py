@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.template.defaultfilters import filesizeformat
 
 LISTS = "rollover:upload"
 
@@ -39,5 +40,8 @@ class UploadLimitMiddleware:
             most += settings.ROLLOVER_FILE_MIB * 2**20
         if int(length) <= most:
             return None
-        text = f"The request is larger than {most} bytes.\n"
+        size = filesizeformat(most)
+        text = (
+            f"What you sent is larger than {size}. Nothing was stored. Go back, and send a smaller file or less text.\n"
+        )
         return HttpResponse(text, status=413, content_type="text/plain")

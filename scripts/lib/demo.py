@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from .cli import UsageError, say, step
-from .processes import Failed, ProcessGroup, Stopped
-from .services import (
+from .installation import (
     HOST,
     MANAGE,
     START_LONGEST,
@@ -22,6 +21,7 @@ from .services import (
     start_sandbox,
     start_worker_and_web,
 )
+from .processes import Failed, ProcessGroup, Stopped
 from .virtual_environment import ROOT, RUNTIME, VAR, install
 
 FOLDER = VAR / "demo"

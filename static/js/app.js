@@ -1,6 +1,6 @@
 // The script of every page. Each module listens on the document, so that it also works for elements that htmx adds. Links and
 // forms work without scripts; the modules only add convenience.
-import "./categories.js";
+import "./chosen_in_view.js";
 import "./copying.js";
 import "./dialogs.js";
 import "./expiring_forms.js";

@@ -23,7 +23,7 @@ from dupdash.notifications.models import Delivery, Digest, OutboxPosition
 from dupdash.sandbox.server import Sandbox
 from dupdash.web import urls
 from dupdash.web.converters import JobId
-from dupdash.web.permissions import PERMISSIONS
+from dupdash.web.url_permissions import PERMISSIONS
 from tests.browser.axe import find_violations
 from tests.browser.demo_data import DemoData, open_demo_data
 from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, fits, window

@@ -142,7 +142,7 @@ def test_missing_capability_that_some_copies_need_is_a_warning(moodle: Moodle, c
     moodle.switches.missing_capabilities = frozenset({"moodle/course:delete"})
     code, out, _ = check()
     assert code == 0
-    assert "Without the capability moodle/course:delete dupdash cannot delete partial courses" in out
+    assert "The account lacks the capability moodle/course:delete: dupdash cannot delete partial courses" in out
 
 
 @pytest.mark.parametrize("capability", ACTIVITY_CAPABILITIES, ids=lambda one: one.name)
@@ -152,12 +152,12 @@ def test_missing_capability_to_see_a_kind_of_activity_is_a_warning(
     moodle.switches.missing_capabilities = frozenset({capability.name})
     code, out, _ = check()
     assert code == 0
-    assert f"Without the capability {capability.name} dupdash misses activities in the source" in out
+    assert f"The account lacks the capability {capability.name}: dupdash misses activities in the source" in out
 
 
 def test_capabilities_with_the_same_consequence_are_named_together(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.switches.missing_capabilities = frozenset({"mod/quiz:view", "mod/wiki:viewpage"})
-    assert "Without the capabilities mod/quiz:view, mod/wiki:viewpage dupdash misses" in check()[1]
+    assert "The account lacks the capabilities mod/quiz:view, mod/wiki:viewpage: dupdash misses" in check()[1]
 
 
 def test_capability_in_own_copies_only_is_missing(moodle: Moodle, check: Callable[[], Ran]) -> None:
@@ -167,7 +167,7 @@ def test_capability_in_own_copies_only_is_missing(moodle: Moodle, check: Callabl
     moodle.state.change(first.id, shortname="ZOOTOMY-1")
     moodle.state.add(fullname="Copy", shortname="ZOOTOMY-2", categoryid=first.category_id, origin="copy")
     moodle.switches.missing_capabilities = frozenset({"mod/quiz:view"})
-    assert "Without the capability mod/quiz:view" in check()[1]
+    assert "The account lacks the capability mod/quiz:view: " in check()[1]
 
 
 def test_account_without_categories_lacks_a_capability(moodle: Moodle, check: Callable[[], Ran]) -> None:
@@ -241,10 +241,10 @@ def test_used_plugin_is_named(settings: Any, check: Callable[[], Ran]) -> None:
     ("capability", "said"),
     [
         ("moodle/backup:configure", ""),
-        ("moodle/backup:userinfo", "Without the capability moodle/backup:userinfo people cannot be copied."),
+        ("moodle/backup:userinfo", "The account lacks the capability moodle/backup:userinfo: people cannot be copied."),
         (
             "moodle/course:update",
-            "Without the capability moodle/course:update dupdash cannot hide the source of a copy.",
+            "The account lacks the capability moodle/course:update: dupdash cannot hide the source of a copy.",
         ),
     ],
 )

@@ -16,7 +16,7 @@ def _limit(settings: Settings) -> None:
 def test_file_above_the_limit_is_refused(as_administrator: Client) -> None:
     answer = as_administrator.post("/presets/", {"file": SimpleUploadedFile("x", b"x" * 2000)})
     assert answer.status_code == 413
-    assert answer.content == b"The request is larger than 1000 bytes.\n"
+    assert "larger than 1000\xa0bytes. Nothing was stored." in answer.content.decode()
 
 
 def test_form_above_the_limit_is_refused(as_administrator: Client) -> None:

@@ -14,7 +14,7 @@ from dupdash.rollover.models import Plan, PlanState, Undo
 from dupdash.rollover.pages import urls as rollover_urls
 from dupdash.web import urls
 from dupdash.web.models import OptionPreset, SavedFilter
-from dupdash.web.permissions import PERMISSIONS
+from dupdash.web.url_permissions import PERMISSIONS
 from tests.conftest import signed_in
 from tests.web.support import a_job, without_tokens
 

@@ -257,16 +257,17 @@ def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Gu
     """Fail a job that has no proven course and whose candidates no longer change: Moodle was probably killed."""
     present = (evidence.own,) if evidence.own else evidence.present_candidates
     if len(present) == 1:
-        seen = f"This course no longer changes and is probably a part of the copy: {_list(present)}."
-        advice = "a course administrator should check the course and delete it"
+        seen = f"This course no longer changes and is probably the partial course of the copy: {_list(present)}."
+        advice = "check the course, and delete it if it belongs to the copy"
     else:
-        seen = f"These courses no longer change, and one of them is probably a part of the copy: {_list(present)}."
-        advice = "a course administrator should check the courses and delete the one that belongs to the copy"
+        seen = f"These courses no longer change, and one is probably the partial course of the copy: {_list(present)}."
+        advice = "check the courses, and delete the one that belongs to the copy"
     fail(
         job,
         job.request_error or "likely_partial_course",
-        _message_of_moodle(job) or "The copy was not completed. Moodle has a course that is probably a part of it.",
-        reason=f"Moodle did not complete the copy. {seen} This is not proven: {advice}.",
+        _message_of_moodle(job) or "The copy was not completed. It probably left a partial course in Moodle.",
+        reason=f"Moodle did not complete the copy. {seen} There is no proof of this. A course "
+        f"administrator should {advice}.",
         data={"candidates": [course.id for course in present]},
         guard=guard,
     )

@@ -67,7 +67,7 @@ def _record_refusal(job: DuplicationJob, code: str, message: str, raw_error: Raw
     elif job.cancel_requested_at is not None:
         cancel_unsent(job, guard=unseen)
     else:
-        reason = f"Moodle's answer arrived late: nothing was started. {message_or_code(code, message)}"
+        reason = f"Moodle's answer arrived late. It says that nothing was started: {message_or_code(code, message)}"
         fail(job, code, message, reason=reason, raw_error=raw_error, guard=unseen)
 
 

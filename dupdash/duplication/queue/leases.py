@@ -35,7 +35,7 @@ FRESH = Q(lease_until__gte=Now())
 
 
 def expired_for_a_while() -> Q:
-    """Return the condition for leases that a sweep found expired at least half a lease ago.
+    """Return the condition for leases whose expiry a sweep noticed at least LEASE_SECONDS / 2 ago.
 
     Every running worker has tried to renew its lease since then, so the workers of these leases no longer run.
     """

@@ -118,7 +118,10 @@ class Supervisor:
             self._end.put(fault)
 
     def _stop(self) -> None:
-        """End both clusters at once and recover their jobs. If time runs out, the leases of the jobs expire later."""
+        """Kill both clusters immediately, and recover their jobs.
+
+        If this takes longer than RECOVERY_WAIT, the jobs are recovered when their leases have expired.
+        """
         self._stopping.set()
         with self._processes:
             _kill(*self._clusters)

@@ -1,4 +1,4 @@
-"""The URLs of plans and batches. ``web/permissions.py`` says for each URL name who may open it."""
+"""The URLs of plans and batches. ``web/url_permissions.py`` says for each URL name who may open it."""
 
 from django.urls import URLPattern, register_converter
 

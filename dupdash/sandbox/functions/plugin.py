@@ -79,7 +79,10 @@ def _start(call: Call) -> dict[str, Any]:
 
 
 def _cleaned(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters in a normal form, so that two calls with the same meaning are equal."""
+    """Check the parameters, and return them in a normal form, so that two calls with the same meaning are equal.
+
+    Raises the error ``invalidparameter``, as the plugin does.
+    """
     params = given | {name: given[name].strip() for name in ("fullname", "shortname", "idnumber")}
     for name in LONGEST:
         if not params[name] or _CONTROL.search(params[name]):

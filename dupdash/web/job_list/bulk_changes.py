@@ -154,9 +154,9 @@ def _one_by_one(chosen: list[DuplicationJob], user: User, act: Callable[[Duplica
 
 
 def _sentence_for(problem: Problem, user: User) -> tuple[str, str]:
-    """Return the sentence about a problem, and the id of the job that has the short name.
+    """Return the sentence about a problem, and the id of the job that has the requested short name already.
 
-    The id is "" if there is no such job, or if this person may not see it.
+    The id is "" if the problem is another one, if no job has the name, or if this person may not see the job.
     """
     held = job_in_the_way(problem, user)
     return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")

@@ -1,4 +1,8 @@
-"""The template filters that show names in one language, and isolate them in attributes and titles without <bdi>."""
+"""Template filters that show a name in one language.
+
+They also keep a right-to-left name from reordering the text around it in attributes and page titles, where <bdi> cannot
+be used.
+"""
 
 from django import template
 

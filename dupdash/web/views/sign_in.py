@@ -15,8 +15,8 @@ from django.urls import Resolver404, resolve, reverse
 from dupdash.accounts.attempt_limits import Admission
 from dupdash.accounts.sign_in_provider import provider_name, used_single_sign_on
 from dupdash.web import kept_form
-from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.responses import see_other
+from dupdash.web.url_permissions import PERMISSIONS
 
 TOO_MANY_REQUESTS = 429
 # With this query parameter the sign-in page offers to sign out at the provider, too.
@@ -91,8 +91,8 @@ def _minutes(seconds: int) -> str:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that fails the CSRF check, for example after a new sign-in in another tab or without cookies.
 
-    The form has no effect. If the form came from a page of dupdash and the page keeps its input, the person is
-    redirected to a new form with that input.
+    The form has no effect. If it came from a page of dupdash that has ``keeps_form`` in PERMISSIONS, the input is
+    stored, and the person is redirected to a new form that contains it.
     """
     if _keeps_form(request) and kept_form.comes_from_own_page(request) and kept_form.keep(request):
         if request.user.is_authenticated:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..installation import MANAGE, Installation, call_web_service
 from ..processes import ManagedProcess, ProcessGroup
-from ..services import MANAGE, Installation, call_web_service
 from .browser import Browser, Form, Page
 from .copies import CopyRequest, Entrance, Refused
 from .settings import Site

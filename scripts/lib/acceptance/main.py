@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..cli import UsageError, say, step
+from ..installation import Installation, free_port, start_sandbox
 from ..processes import Failed, ProcessGroup, Stopped
-from ..services import Installation, free_port, start_sandbox
 from ..virtual_environment import RUNTIME, VAR, install
 from .cleanup import delete_courses, find_leftovers, problems_of, wait_for_unfinished
 from .copies import ENDED, UNRESOLVED

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
-from ..services import HOST
+from ..installation import HOST
 
 COPY_FUNCTIONS = frozenset({"core_course_duplicate_course", "core_course_async_duplicate_course"})
 # This is longer than any copy of a run takes. Only the thread of a lost answer waits as long.

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from ..cli import step
+from ..installation import MANAGE, START_LONGEST, Installation, migrate, start_worker_and_web
 from ..processes import POLL_INTERVAL, ManagedProcess, ProcessGroup, require_running
-from ..services import MANAGE, START_LONGEST, Installation, migrate, start_worker_and_web
 from .comparison import Comparison
 from .copies import ENDED, CopyRequest, Entrance, Job, Outcome, Refused, RefusedIf
 from .entrances import PASSWORD, USER, Dupdash

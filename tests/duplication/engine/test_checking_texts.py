@@ -19,8 +19,11 @@ def seen(*ids: int, own: int | None = None) -> CopyEvidence:
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        ((5,), "This course no longer changes and is probably a part of the copy: id 5."),
-        ((5, 6), "These courses no longer change, and one of them is probably a part of the copy: id 5, id 6."),
+        ((5,), "This course no longer changes and is probably the partial course of the copy: id 5."),
+        (
+            (5, 6),
+            "These courses no longer change, and one is probably the partial course of the copy: id 5, id 6.",
+        ),
     ],
 )
 def test_failure_names_one_candidate_or_several(ids: tuple[int, ...], said: str) -> None:

@@ -240,7 +240,7 @@ def test_partial_course_of_a_killed_process_is_a_likely_candidate(
     assert (job.course_id, job.proof, job.likely_course_id) == (None, Proof.NONE, partial.id)
     assert [candidate["id"] for candidate in job.candidates] == [partial.id]
     assert (job.left_partial_course, job.may_have_left_course) == (False, True)
-    assert f"id {partial.id}. This is not proven" in reason(job, "failed")
+    assert f"id {partial.id}. There is no proof of this." in reason(job, "failed")
     assert job.events.get(kind="failed").data["candidates"] == [partial.id]
 
 
