@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.duplication.changes_by_people import CannotDo, move_for_person
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
 from dupdash.duplication.jobs import short_name_error
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo, move_for_person
 
 
 def approve(job: DuplicationJob, *, actor: User | None, hold: timedelta | None = None) -> None:

@@ -48,8 +48,8 @@ def shift(start: date | None, source: Course) -> timedelta:
 def dates_to_set(start: date | None, end: date | None, source: Course) -> Mapping[str, int]:
     """Return the timestamps that a copy gets instead of those of its source: "startdate", "enddate", both or none.
 
-    If only a start date is requested, the source's end date moves by the same number of days. A requested end
-    before the start that is set becomes equal to it.
+    If only a start date is requested, the source's end date moves by the same number of days. If the requested end
+    date is before the start date of the copy, the end date is set to the start date.
     """
     moments: dict[str, int] = {}
     if start is not None:

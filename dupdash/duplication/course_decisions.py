@@ -7,17 +7,17 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.duplication.changes_by_people import CHANGED_MEANWHILE, CannotDo, move_for_person, record_for_person
 from dupdash.duplication.drivers.copy_evidence import CourseSnapshot
 from dupdash.duplication.drivers.copy_verdict import matches_request
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
-from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.deletion import NotDeleted, delete_candidate, delete_copy
+from dupdash.duplication.engine.job_endings import finish
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob
+from dupdash.duplication.transitions_for_person import CHANGED_MEANWHILE, CannotDo, move_for_person, record_for_person
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 

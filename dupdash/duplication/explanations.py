@@ -184,6 +184,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         if_again="run “manage.py check_moodle”, which shows the driver that dupdash uses",
         by_operator=True,
     ),
+    "hidden_copy_not_possible": Explanation(
+        "dupdash cannot make a hidden copy on this Moodle.",
+        "Nothing was started. dupdash’s token may call only functions that make visible copies.",
+        change="choose that students see the copy, and hide it in Moodle afterwards",
+        if_again="allow core_course_duplicate_course in the external service that dupdash uses",
+    ),
     "setting_locked_by_permission": Explanation(
         "Moodle does not let dupdash’s account choose what a copy contains.",
         "Nothing was started. The account lacks the capability moodle/backup:configure or moodle/backup:userinfo; "
@@ -287,7 +293,10 @@ TAKEN = "shortnametaken"
 
 
 def message_or_code(code: str, message: str) -> str:
-    """Return the message of an error as everybody who may see the job may read it; the code if there is none."""
+    """Return the message of an error; its code if it has no message.
+
+    For TAKEN, returns the general explanation, because not everybody may see the course that the message names.
+    """
     return EXPLANATIONS[code].happened if code == TAKEN else message or code
 
 

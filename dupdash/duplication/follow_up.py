@@ -5,10 +5,10 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.duplication.changes_by_people import CannotDo, record_for_person
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.person_names import name_of
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo, record_for_person
 
 NOTE_LONGEST = 500
 

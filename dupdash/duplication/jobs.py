@@ -6,7 +6,6 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
-from dupdash.duplication.changes_by_people import CannotDo, move_for_person, record_for_person
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import name_of
@@ -22,6 +21,7 @@ from dupdash.duplication.request import (
 )
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import WAITING, create_job
+from dupdash.duplication.transitions_for_person import CannotDo, move_for_person, record_for_person
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import abilities
 

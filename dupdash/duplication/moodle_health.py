@@ -188,7 +188,7 @@ def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | Non
 
 
 def pause(fault: MoodleError) -> None:
-    """Pause dispatch and start probing. If dispatch is paused, store the new fault. Jobs stay in the queue."""
+    """Pause dispatch and start probing. If dispatch is already paused, only store the new fault. Jobs stay queued."""
     outage = not isinstance(fault, ConfigurationFault)
     advice = fault.advice if isinstance(fault, ConfigurationFault) else OUTAGE_ADVICE
     now = timezone.now()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.changes_by_people import CannotDo
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.gateway import errors
 from dupdash.gateway.call import Call
 from dupdash.gateway.job_lookup import visible_job

@@ -83,7 +83,10 @@ class DuplicationOption:
 
     @property
     def carries_user_data(self) -> bool:
-        """Whether the copy contains personal data if this option has the value ON. A higher value adds none."""
+        """Whether a copy contains personal data if this option is ON: it is ``users``, or needs ``users``.
+
+        With ALWAYS, the option works without people, so the copy contains no personal data because of it.
+        """
         return PEOPLE in (self.name, *self.needs)
 
 

@@ -174,7 +174,11 @@ def _cron(value: object) -> CronTimes | None:
 
 
 def async_result(value: object, left_out: list[str]) -> AsyncResult:
-    """Read the result of a duplication. An unreadable report is left out, because it is only shown to people."""
+    """Read the result of a duplication.
+
+    If the plugin's report in it cannot be read, the result has no report, and ``left_out`` gets an entry about it: the
+    report is only shown to people.
+    """
     fields = read(value, Object)
     try:
         return read(fields, AsyncResult)

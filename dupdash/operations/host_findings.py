@@ -130,7 +130,7 @@ def examine_mail() -> Iterator[Finding]:
             Level.PROBLEM,
             "Mail",
             f"The mail server {server} cannot be used: {error}",
-            "Check the settings that begin with EMAIL_. Notifications are kept for three days.",
+            "Check the settings that begin with EMAIL_. dupdash keeps emails for three days and tries again by itself.",
         )
     else:
         yield Finding(Level.OK, "Mail", f"The mail server {server} accepts a connection.")

@@ -50,7 +50,10 @@ def courses_found(text: str, client: MoodleClient) -> tuple[list[Course], bool]:
     Raises CannotList and MoodleError.
     """
     if job_endangered_by_search(text) is not None:
-        raise CannotList("A copy that this search could find is being made right now. Try again in a moment.")
+        raise CannotList(
+            "Moodle is creating a copy with a similar name. Until it is made, dupdash cannot search for this text. "
+            "Search again in a moment."
+        )
     found = client.search_courses(text, perpage=FOUND_MOST)
     return _sorted(found), len(found) >= FOUND_MOST
 

@@ -21,7 +21,8 @@ class DateRule(StrEnum):
 class Dates:
     """The rule for start dates. The end date moves with the start date.
 
-    ``start`` is used by ONE. ``weeks`` is used by WEEKS: after whole weeks every date keeps its weekday.
+    ``start``: the start date of all copies (DateRule.ONE). ``weeks``: how many weeks after its source each copy starts
+    (DateRule.WEEKS). Whole weeks keep the weekdays.
     """
 
     rule: DateRule = DateRule.KEEP

@@ -1,1 +1,4 @@
-"""Counts the calls to Moodle, formats log lines, and reports errors to Sentry. Imports no other part of dupdash."""
+"""Counts calls to Moodle and lost leases, formats log lines, and reports errors to Sentry.
+
+It imports no other part of dupdash.
+"""

@@ -52,7 +52,10 @@ class EarlierCopies:
 
 
 def earlier_copies(source_id: int, target: Target, user: User) -> EarlierCopies:
-    """Return the newest copies of this source to the same term, at most LISTED_MOST, and the number of the others."""
+    """Return the newest copies of this source in the category of ``target`` or with a name for the same term.
+
+    Returns at most LISTED_MOST, and the number of the others. Only the newest COMPARED_MOST copies are compared.
+    """
     jobs = existing_copies([source_id]).select_related("requester")[:COMPARED_MOST]
     found = [job for job in jobs if is_to_same_term(job, target)]
     return EarlierCopies(

@@ -19,7 +19,10 @@ def owner_mark(user: User) -> str:
 
 
 def keep(request: HttpRequest) -> bool:
-    """Store the form of a POST request in the session. Returns False if the form has no valid owner or is too long."""
+    """Store the form of a POST request in the session.
+
+    Returns False if the form is too long, or has no valid signed mark of the person who filled it in (``owner_mark``).
+    """
     encoded = _typed(request).urlencode()
     owner = _owner(request)
     if owner is None or len(encoded) > LONGEST:

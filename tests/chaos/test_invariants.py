@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dupdash.duplication import jobs as verbs
-from dupdash.duplication.engine.completion import fail
+from dupdash.duplication.engine.job_endings import fail
 from dupdash.duplication.models import DuplicationJob, JobEvent, Proof, new_id
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job, record_event

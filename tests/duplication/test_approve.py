@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import approval_actions, idempotency
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.client import MoodleClient
 from tests.duplication.support import Moodle, a_job, draft, reason, run_worker, submit
 

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import TERMINAL, State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN
 from tests.duplication.support import (
     Background,

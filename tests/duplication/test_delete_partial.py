@@ -7,11 +7,11 @@ from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import course_decisions, jobs
-from dupdash.duplication.changes_by_people import CannotDo
-from dupdash.duplication.engine.completion import NotDeleted, delete_copy
+from dupdash.duplication.engine.job_endings import NotDeleted, delete_copy
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.sandbox.accounts import LIMITED_TOKEN

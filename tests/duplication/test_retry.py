@@ -8,10 +8,10 @@ from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import approval_actions, jobs
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import InvalidRequest, prepare
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
 from tests.duplication.support import Moodle, a_job, draft, run_worker, submit

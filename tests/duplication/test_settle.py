@@ -6,12 +6,12 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import course_decisions, jobs, tasks
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.engine import late_answer
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.client import MoodleClient
 from tests.duplication.support import Moodle, a_job, kinds, reason, submit, timeline_of
 

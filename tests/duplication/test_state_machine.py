@@ -20,7 +20,6 @@ from hypothesis.stateful import (
 )
 
 from dupdash.duplication import approval_actions, course_decisions, jobs
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.engine import recovery
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import open_client
@@ -28,6 +27,7 @@ from dupdash.duplication.queue import dispatch, leases
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, UNFINISHED, IllegalTransition, State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.options import effective

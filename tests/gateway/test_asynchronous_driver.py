@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dupdash.duplication import tasks
+from dupdash.duplication.driver_choice import DUPLICATE
+from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import overall_of_report, progress
 from dupdash.duplication.states import State
@@ -171,6 +173,14 @@ def test_hidden_copy_is_made_by_the_synchronous_driver(site: ProposedSite) -> No
     job = run_worker(submit(shortname="N-1", visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not site.course("N-1").visible
+
+
+def test_hidden_copy_without_the_stock_function_fails_with_advice(site: ProposedSite) -> None:
+    site.switches.withdrawn = frozenset({DUPLICATE})
+    job = run_worker(submit(shortname="N-1", visible=False))
+    assert (job.state, job.failure_code) == (State.FAILED, "hidden_copy_not_possible")
+    assert "choose that students see the copy" in explain_failure(job).change
+    assert not site.made()
 
 
 def test_setting_forces_the_synchronous_driver(site: ProposedSite, settings: Any) -> None:

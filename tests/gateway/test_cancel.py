@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.duplication import jobs
-from dupdash.duplication.changes_by_people import CHANGED_MEANWHILE, CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import TERMINAL, State
+from dupdash.duplication.transitions_for_person import CHANGED_MEANWHILE, CannotDo
 from tests.captures import capture
 from tests.duplication.support import Moodle, a_job, working_on
 from tests.gateway.support import CANCEL, RESULT, Caller, error

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dupdash.duplication import approval_actions
-from dupdash.duplication.engine.completion import fail
+from dupdash.duplication.engine.job_endings import fail
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.search_text import fold_text

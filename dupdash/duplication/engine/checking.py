@@ -26,9 +26,9 @@ from dupdash.duplication.drivers.lookup import (
     safe_names,
 )
 from dupdash.duplication.engine import deadlines, empty_shell
-from dupdash.duplication.engine.completion import fail, finish
 from dupdash.duplication.engine.deletion import Guard
 from dupdash.duplication.engine.follow import follow_due_jobs
+from dupdash.duplication.engine.job_endings import fail, finish
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.quantities import times

@@ -8,8 +8,8 @@ from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapsh
 from dupdash.duplication.drivers.copy_verdict import apply_observation, has_requested_names, matches_request
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.comparison import Report
-from dupdash.duplication.engine.completion import finish, start_checking
 from dupdash.duplication.engine.deletion import Guard
+from dupdash.duplication.engine.job_endings import finish, start_checking
 from dupdash.duplication.engine.verification import verify
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.transitions import record_event

@@ -15,13 +15,13 @@ from dupdash.duplication.driver_choice import DELETE
 from dupdash.duplication.drivers.copy_evidence import MISSES_UNTIL_GONE, CopyEvidence, CourseSnapshot
 from dupdash.duplication.drivers.copy_verdict import is_empty, matches_request
 from dupdash.duplication.drivers.lookup import expected_copy_after_sending
-from dupdash.duplication.engine.completion import (
+from dupdash.duplication.engine.deletion import Guard, NotDeleted, delete_and_confirm
+from dupdash.duplication.engine.job_endings import (
     after_a_deletion,
     columns_before_sending,
     may_still_be_deleting,
     may_succeed_later,
 )
-from dupdash.duplication.engine.deletion import Guard, NotDeleted, delete_and_confirm
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.states import State

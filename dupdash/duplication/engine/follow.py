@@ -22,8 +22,8 @@ from dupdash.duplication.drivers.copy_evidence import CopyEvidence
 from dupdash.duplication.drivers.copy_verdict import apply_observation
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine import deadlines
-from dupdash.duplication.engine.completion import fail, finish, start_checking, succeed
 from dupdash.duplication.engine.confirmation import EndedCopy, read_ended_copy
+from dupdash.duplication.engine.job_endings import fail, finish, start_checking, succeed
 from dupdash.duplication.engine.repeat_start import repeat_starts
 from dupdash.duplication.engine.verification import lacks_most
 from dupdash.duplication.explanations import message_or_code
@@ -91,9 +91,10 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: float) -> ConfigurationFault | None:
-    """Confirm the copies that the site reports as complete, and end their jobs.
+    """Confirm the copies that the site reports as complete, and end the jobs whose copies are confirmed.
 
-    Threads read the copies, and one transaction ends the jobs. One by one, a hundred jobs would take ten seconds.
+    Threads read the copies, and one transaction ends the jobs that need no further request: one by one, a hundred jobs
+    would take ten seconds. The others are handled one by one.
     Returns the last configuration fault; None if there was none.
     """
     if not jobs:

@@ -11,7 +11,7 @@ from dupdash.duplication.drivers.answers import changes_from_answer
 from dupdash.duplication.drivers.copy_verdict import apply_answer
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.engine.completion import cancel_unsent, data_of_error, fail
+from dupdash.duplication.engine.job_endings import cancel_unsent, data_of_error, fail
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State

@@ -11,7 +11,8 @@ from django.utils import timezone
 from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.engine.completion import (
+from dupdash.duplication.engine.confirmation import confirm
+from dupdash.duplication.engine.job_endings import (
     cancel_unsent,
     columns_before_sending,
     data_of_error,
@@ -20,7 +21,6 @@ from dupdash.duplication.engine.completion import (
     retry_delay,
     start_checking,
 )
-from dupdash.duplication.engine.confirmation import confirm
 from dupdash.duplication.engine.late_answer import error_code, record_late_outcome
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.moodle_clients import open_client

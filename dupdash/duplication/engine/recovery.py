@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dupdash.duplication.drivers.asynchronous import columns_without_worker, reason_of_lost_start
 from dupdash.duplication.drivers.lookup import course_due_at
-from dupdash.duplication.engine.completion import cancel_unsent, fail, retry_delay, start_checking
+from dupdash.duplication.engine.job_endings import cancel_unsent, fail, retry_delay, start_checking
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.quantities import times
 from dupdash.duplication.queue.leases import EXPIRED, expired_for_a_while

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.drivers import asynchronous
-from dupdash.duplication.engine.completion import cancel_unsent, fail
+from dupdash.duplication.engine.job_endings import cancel_unsent, fail
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.transitions import StaleJob, update_job
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, UnknownRefusal

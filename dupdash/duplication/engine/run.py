@@ -27,8 +27,8 @@ logger = logging.getLogger("dupdash.engine")
 def run_job(job_id: str) -> None:
     """Claim a job and have Moodle make the copy. Does nothing if the job cannot be claimed.
 
-    Returns when the slot is free. Then a thread confirms the copy that Moodle's answer names, and holds the lease until
-    the job has ended.
+    Returns as soon as the slot of the job is free. If Moodle answered, a thread then confirms the copy that the answer
+    names, and holds the lease until the job has ended.
     """
     lease = claim(job_id)
     if lease is None:
@@ -97,7 +97,10 @@ def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteIn
     site_driver = driver_choice.choose_driver(site)
     driver = driver_choice.driver_for_copy(site_driver, visible=job.visible)
     if driver != site_driver and site.lacks(driver_choice.DUPLICATE):
-        return outcomes.Refused("invalidparameter", "This Moodle can only make visible copies.")
+        return outcomes.Refused(
+            "hidden_copy_not_possible",
+            f"dupdash’s token may not call {driver_choice.DUPLICATE}, which hidden copies need.",
+        )
     if ABILITIES[driver].runs_in_background:
         return asynchronous.duplicate(job, lease, client, driver)
     return synchronous.duplicate(job, lease, client)

@@ -1,4 +1,4 @@
-"""The forms of the job actions that need input: refusing, deleting a partial course, and settling."""
+"""The forms of the job actions that need input: refusing, choosing a candidate to delete, and settling."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The request form. It turns a person's input into a draft.
+"""The request form. It turns a person's input into a ``Draft``: a request that was not validated yet.
 
 ``duplication/request.py`` validates names, source and category, because commands and web services need this, too.
 """

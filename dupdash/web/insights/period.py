@@ -63,7 +63,7 @@ class PeriodForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until < since:
-            self.add_error("until", "This day is before the first day.")
+            self.add_error("until", "This day is before the day in “From”.")
         return cleaned
 
     def period(self) -> Period | None:

@@ -14,12 +14,12 @@ from django.utils.safestring import SafeString
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.web.job_list.orders import Found, Order, load_jobs
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
@@ -136,7 +136,10 @@ def _one_by_one(chosen: list[DuplicationJob], user: User, act: Callable[[Duplica
     result = Result(0, [], 0, "")
     for number, job in enumerate(chosen):
         if time.monotonic() > until:
-            result.not_reached, result.why = len(chosen) - number, "This took too long. Select these copies again."
+            result.not_reached, result.why = (
+                len(chosen) - number,
+                "The changes took too long. Select these copies again.",
+            )
             break
         try:
             act(job)

@@ -69,7 +69,7 @@ def queue() -> dict[str, object]:
 def moodle_calls() -> Iterable[Mapping[str, object]]:
     """Return the functions of Moodle that dupdash has called since the installation, the most frequent first.
 
-    ``calls``: the number of calls. ``failed``: of these, without a usable answer. ``mean``: the mean seconds of a call.
+    ``calls``: the number of calls. ``failed``: of these, ended with an error. ``mean``: the mean seconds of a call.
     """
     rows = Counter.objects.filter(name=MOODLE_CALLS).values(function=F("subject"))
     failed = Sum("count", filter=~Q(outcome="ok"), default=0)

@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "accepted": ("Accepted by Moodle", "info", "info"),
     "course_seen": ("The new course appeared in Moodle", "info", "course"),
     "source_released": ("No longer blocks other copies of the source", "", "queued"),
-    "course_corrected": ("The new course is a different one than assumed", "info", "course"),
+    "course_corrected": ("Another course has the same names", "info", "course"),
     "content_seen": ("The contents appeared in Moodle", "info", "course"),
     "succeeded": ("Copy complete", "success", "succeeded"),
     "failed": ("Failed", "danger", "failed"),

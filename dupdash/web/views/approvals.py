@@ -14,7 +14,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.accounts.access import Action
 from dupdash.duplication import approval_actions
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.driver_choice import driver_of_job, expected_driver
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
@@ -22,6 +21,7 @@ from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.person_names import name_of
 from dupdash.duplication.request import Draft, InvalidRequest, prepare, why_no_course_settings
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web import kept_form

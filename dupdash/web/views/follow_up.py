@@ -6,8 +6,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from dupdash.duplication import follow_up
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.web.decorators import with_job
 from dupdash.web.forms.follow_up import FollowUpForm
 from dupdash.web.responses import PersonRequest, see_other

@@ -14,12 +14,12 @@ from django.views.decorators.http import require_POST
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.accounts.advice_reader import reader_of
 from dupdash.duplication import approval_actions, course_decisions, jobs
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.driver_choice import driver_of_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.request import InvalidRequest
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import require_safe_or_POST, with_job
 from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm

@@ -9,12 +9,12 @@ from django.db import connection
 from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
-from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.engine import recovery
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions_for_person import CannotDo
 from dupdash.moodle.records import FINISHED_OK
 from tests.duplication.support import (
     Clock,
