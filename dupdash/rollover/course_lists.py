@@ -27,7 +27,10 @@ def courses_of_category(
     ids = [one.id for one in all_categories if str(category_id) in one.path.strip("/").split("/")]
     if job_endangered_by_listing(ids) is not None:
         # Listing a course breaks its restore if the course is only a few milliseconds old (rule 7).
-        raise CannotList("A copy into this category or a subcategory is being made right now. Try again in a moment.")
+        raise CannotList(
+            "Moodle is making a copy in this category or a subcategory. Until it is made, dupdash cannot list these "
+            "courses. Try again in a moment."
+        )
     expected = sum(one.coursecount for one in all_categories if one.id in ids)
     if expected > LISTED_MOST:
         raise CannotList(

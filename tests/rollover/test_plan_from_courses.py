@@ -137,7 +137,7 @@ def test_course_copied_to_the_term_is_left_out_by_default(as_administrator: Clie
 def test_category_with_a_course_that_is_being_created_is_not_listed(as_administrator: Client, moodle: Moodle) -> None:
     a_running_job(category_id=LAST_TERM)
     page = text(as_administrator.get(url(f"?category={LAST_TERM}")))
-    assert "Moodle is creating a copy with a similar name." in page
+    assert "Moodle is making a copy in this category or a subcategory." in page
     assert moodle.called["core_course_get_courses_by_field"] == 0
 
 
