@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from dupdash.duplication.course_dates import WEEK, dates_to_set, day_of, in_whole_weeks, shift, site_zone
+from dupdash.duplication.quantities import counted
 from dupdash.moodle.driver_abilities import ABILITIES, Driver
 from dupdash.moodle.records import Course
 from dupdash.web.course_size import Size, of_each_label
@@ -78,7 +79,7 @@ def in_words(days: timedelta) -> str:
     if not days:
         return ""
     count, unit = (abs(days) // WEEK, "week") if days % WEEK == timedelta(0) else (abs(days.days), "day")
-    return f"{count} {unit}{'' if count == 1 else 's'} {'later' if days > timedelta(0) else 'earlier'}"
+    return f"{counted(count, unit)} {'later' if days > timedelta(0) else 'earlier'}"
 
 
 def _warning(days: timedelta) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.quantities import counted
 from dupdash.web.presentation.durations import roughly
 
 # Moodle's cron should run every minute. After this long without a run it counts as stopped.
@@ -17,7 +18,7 @@ def waits_in_moodle(job: DuplicationJob, health: MoodleHealth) -> str:
         return ""
     now = timezone.now()
     ahead = job.moodle_queue_ahead
-    place = "as the next task" if ahead == 0 else f"behind {ahead} task{'' if ahead == 1 else 's'}"
+    place = "as the next task" if ahead == 0 else f"behind {counted(ahead, 'task')}"
     waits = "Waits in Moodle’s queue"
     if job.sent_at and now - job.sent_at > timedelta(minutes=1):
         waits = f"Has been waiting in Moodle’s queue for {roughly(now - job.sent_at)}"

@@ -15,6 +15,7 @@ from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
+from dupdash.duplication.quantities import counted
 from dupdash.duplication.queue import lanes, worker_status
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import UNFINISHED, State
@@ -189,11 +190,11 @@ def who_will_see_it(source: Course, target: Target, *, category_hidden: bool) ->
 
 def included(options: Iterable[OptionEffect], size: Size | None) -> str:
     """Return sentences about what the copy contains. Every copy has the sections and the settings of the course."""
-    words = [_counted(len(size.sections), "section", "sections") if size else "all sections"]
+    words = [counted(len(size.sections), "section", "sections") if size else "all sections"]
     on = [one for one in options if one.value]
     if any(one.option.name == "activities" for one in on):
         what = "activities and resources"
-        words.append(_counted(size.activities, "activity or resource", what) if size else what)
+        words.append(counted(size.activities, "activity or resource", what) if size else what)
     sentences = (one.effect.copy for one in on if one.effect.copy)
     return " ".join((f"The course’s settings in Moodle, {' and '.join(words)}.", *sentences))
 
@@ -221,17 +222,13 @@ def when_it_starts(source_id: int, user: User, health: MoodleHealth) -> str:
     if access.needs_approval(user):
         waiting = DuplicationJob.objects.due().count()
         asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
-        others = f" {_counted(asked, 'other request waits', 'other requests wait')} for approval." if asked else ""
-        queue = f" {_counted(waiting, 'copy is', 'copies are')} queued." if waiting else ""
+        others = f" {counted(asked, 'other request waits', 'other requests wait')} for approval." if asked else ""
+        queue = f" {counted(waiting, 'copy is', 'copies are')} queued." if waiting else ""
         return f"When a course administrator has approved it. {decided_within()}".rstrip() + others + queue
     if DuplicationJob.objects.blocking_source().filter(source_id=source_id).exists():
         return "After the copy of this course that is being made now."
     if ahead := lanes.ahead_of_new_request() + DuplicationJob.objects.dispatched().count():
-        return f"After {_counted(ahead, 'other copy', 'other copies')} in the queue."
+        return f"After {counted(ahead, 'other copy', 'other copies')} in the queue."
     if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
         return "As soon as another copy is finished. Yours is next."
     return "Immediately."
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
